@@ -1,0 +1,1 @@
+"""HAVE we answered this already?"""

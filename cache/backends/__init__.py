@@ -1,0 +1,1 @@
+"""Where answers are kept, one kind of store a file."""

@@ -1,0 +1,251 @@
+"""The composition root: builds everything once, hands it in, and swaps it as a whole when the settings change."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from cache.catalogue import build_cache
+from gateway import settings as settings_file
+from gateway.edge.current import Current, Version
+from gateway.pipeline import Pipeline
+from gateway.pricing import PriceTable
+from gateway.settings import Settings, SettingsError
+from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
+from gateway.upstreams.base import Upstream
+from gateway.upstreams.catalogue import build_upstream
+from policies.authenticate import KeyRing
+from policies.rate_limit import ConcurrencyLimit
+from policies.sanitise.size import PromptSize
+from policies.stores.base import KeyStore
+from policies.stores.sqlite import SqliteKeyStore
+from policies.throttle import LoginThrottle
+from router.catalogue import build_strategy
+from router.tiers import Router
+
+log = logging.getLogger("tierway")
+
+KEY_POLL_S: Final = 0.5
+"""Seconds between looks at the key store: a key revoked elsewhere is refused within a second."""
+
+FILE_POLL_S: Final = 1.0
+"""Seconds between looks at the settings file."""
+
+BUILT_IN: Final = "built-in"
+
+
+class Gateway:
+    """The running gateway: what is kept across versions of the settings, and the version served now.
+
+    Args:
+        settings: the first version.
+        fingerprint: the hash of the file it came from.
+        host: the address listened on, which decides whether a gateway without keys is open to `demo`.
+        path: the settings file to watch, None for none.
+
+    Raises:
+        SettingsError: an upstream's files cannot be read, or nobody could ever be let in.
+    """
+
+    def __init__(self, settings: Settings, fingerprint: str, *, host: str, path: Path | None = None) -> None:
+        self._path = path
+        self._host = host
+        self._settings = settings
+        self._upstreams: dict[str, Upstream] = {}
+        self._retired: set[asyncio.Task[None]] = set()
+        self._limit = ConcurrencyLimit(settings.organisation.limits)
+        self.throttle = LoginThrottle()
+        log_to = standard_output() if settings.telemetry.log.format == "json" else None
+        telemetry = Telemetry(settings.telemetry.metrics.label_top_n, log_to)
+        self.keys: KeyStore = SqliteKeyStore(Path(settings.state.removeprefix("sqlite:///")))
+        self._stored = self.keys.load()
+        self._keys_version = self.keys.version()
+        self._ring = self._make_ring(settings)
+        if not is_loopback(host) and not self._ring.has_keys():
+            message = "listening on an address other than loopback needs at least one key: add one to the settings file"
+            raise SettingsError(f"server.host: {message} or run `tierway keys create --team TEAM --name NAME`")
+        version = self._build(settings, fingerprint)
+        self.current = Current(
+            version, telemetry=telemetry, keys=self.keys, throttle=self.throttle, refresh_keys=self.refresh_keys
+        )
+        telemetry.show_also(self._gauges)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anyone is the caller `demo`."""
+        return self._ring.is_open
+
+    @property
+    def unpriced(self) -> list[str]:
+        """Models whose cost is not known."""
+        return self._prices.unpriced
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run what goes on beside requests; on leaving, close everything."""
+        tasks = [asyncio.create_task(self._follow_keys()), asyncio.create_task(asyncio.to_thread(self.throttle.prepare))]
+        if self._path is not None:
+            tasks.append(asyncio.create_task(self._follow_file(self._path)))
+        try:
+            yield
+        finally:
+            for task in (*tasks, *self._retired):
+                task.cancel()
+            await asyncio.gather(*tasks, *self._retired, return_exceptions=True)
+            for upstream in self._upstreams.values():
+                await upstream.close()
+            self.keys.close()
+            self.current.telemetry.close()
+
+    async def refresh_keys(self) -> None:
+        """Take in the keys of the store. A store that cannot be read leaves the last good keys in force."""
+        try:
+            version = await asyncio.to_thread(self.keys.version)
+            if version != self._keys_version or "keys" in self.current.degraded:
+                self._stored = await asyncio.to_thread(self.keys.load)
+                self._keys_version = version
+                self._ring.replace(self._stored)
+            self.current.degraded.pop("keys", None)
+        except Exception as error:  # noqa: BLE001  the last good keys serve; told by /readyz
+            if "keys" not in self.current.degraded:
+                log.warning("the key store cannot be read, the last good keys stay in force: %s", type(error).__name__)
+            self.current.degraded["keys"] = "the key store cannot be read; the last good keys are in force"
+
+    async def reload(self) -> None:
+        """Serve the settings file as it stands now; keep what is served when it cannot be used."""
+        assert self._path is not None  # noqa: S101  only called with a file
+        current = self.current
+        try:
+            settings, fingerprint = await asyncio.to_thread(settings_file.load, self._path)
+            if fingerprint == current.version.fingerprint:
+                current.reload_error = None
+                return
+            self._warn_of_restarts(settings)
+            ring = self._make_ring(settings)
+            if not is_loopback(self._host) and not ring.has_keys():
+                raise SettingsError("organisation: the last key is gone, and this address needs at least one")  # noqa: TRY301
+            before = dict(self._upstreams)
+            version = await asyncio.to_thread(self._build, settings, fingerprint, ring)
+        except (SettingsError, OSError, ssl.SSLError) as error:
+            if current.reload_error != str(error):
+                current.telemetry.reloads["failed"] += 1
+                log.error("settings not reloaded, the last good ones stay in force: %s", error)
+            current.reload_error = str(error)
+            return
+        self._ring, self._settings = ring, settings
+        self._limit.update(settings.organisation.limits)
+        current.version = version
+        current.reload_error = None
+        current.telemetry.reloads["ok"] += 1
+        log.info("settings reloaded, now %s", fingerprint)
+        for name, upstream in before.items():
+            if self._upstreams.get(name) is not upstream:
+                self._retire(upstream)
+
+    def _build(self, settings: Settings, fingerprint: str, ring: KeyRing | None = None) -> Version:
+        """Build a pipeline; parts whose settings did not change are kept, with their connections and contents."""
+        served = self._settings if self._upstreams else None
+        upstreams = {}
+        for name, upstream_settings in settings.upstreams.items():
+            if served is not None and served.upstreams.get(name) == upstream_settings:
+                upstreams[name] = self._upstreams[name]
+                continue
+            try:
+                upstreams[name] = build_upstream(name, upstream_settings)
+            except (OSError, ssl.SSLError, ValueError) as error:
+                raise SettingsError(f"upstreams.{name}: {error}") from error
+        if served is None or served.cache != settings.cache:
+            self._cache = build_cache(settings.cache)
+        self._prices = PriceTable(settings.models, settings.upstreams)
+        self._upstreams = upstreams
+        router = Router(settings.router, build_strategy(settings.router), settings.models, settings.aliases)
+        pipeline = Pipeline(
+            authenticator=ring or self._ring,
+            sanitiser=PromptSize(settings.guard.limits),
+            limiter=self._limit,
+            router=router,
+            cache=self._cache,
+            models=settings.models,
+            upstreams=upstreams,
+            prices=self._prices,
+        )
+        return Version(settings, pipeline, fingerprint, time.time())
+
+    def _make_ring(self, settings: Settings) -> KeyRing:
+        ring = KeyRing(settings.organisation, may_be_open=is_loopback(self._host), throttle=self.throttle)
+        ring.replace(self._stored)
+        return ring
+
+    def _warn_of_restarts(self, settings: Settings) -> None:
+        for name in ("server", "state", "telemetry"):
+            if getattr(settings, name) != getattr(self._settings, name):
+                log.warning("changes of '%s' take effect with the next start", name)
+
+    def _retire(self, upstream: Upstream) -> None:
+        """Close an upstream that is no longer served, once its calls have had their time."""
+
+        async def close_later() -> None:
+            await asyncio.sleep(self._settings.server.drain_s)
+            await upstream.close()
+
+        task = asyncio.create_task(close_later())
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
+
+    async def _follow_keys(self) -> None:
+        while True:
+            await asyncio.sleep(KEY_POLL_S)
+            await self.refresh_keys()
+
+    async def _follow_file(self, path: Path) -> None:
+        """Reload when the file's content may have changed; a symlink that is swapped (Kubernetes) counts."""
+        seen = await asyncio.to_thread(_stamp, path)
+        while True:
+            await asyncio.sleep(FILE_POLL_S)
+            stamp = await asyncio.to_thread(_stamp, path)
+            if stamp != seen:
+                seen = stamp
+                with suppress(Exception):
+                    await self.reload()
+
+    def _gauges(self) -> Iterable[Metric]:
+        version = self.current.version
+        yield info("tierway_config_info", "The settings that are served.", {"hash": version.fingerprint})
+        moved = {name: upstream.counters() for name, upstream in self._upstreams.items()}
+        for key, text in (
+            ("calls", "Calls made to an upstream."),
+            ("sent_bytes", "Body bytes sent to an upstream."),
+            ("received_bytes", "Body bytes received from an upstream."),
+        ):
+            values = {name: float(counters[key]) for name, counters in moved.items()}
+            yield counter(f"tierway_upstream_{key}", text, "upstream", values)
+        degraded = dict.fromkeys(self.current.degraded, 1.0)
+        yield gauge("tierway_degraded", "Parts that do not work as they should.", "part", degraded)
+        failures = {
+            "route": float(version.pipeline.router.failures),
+            "look_up": float(version.pipeline.cache_failures),
+        }
+        yield counter("tierway_stage_failures", "Failures of stages that let a request go on.", "stage", failures)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

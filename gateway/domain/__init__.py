@@ -1,0 +1,1 @@
+"""The vocabulary every family shares: frozen structs and the error tree."""

@@ -1,0 +1,32 @@
+"""Who asks: the caller a key stands for."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import msgspec
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """The organisation, team and key behind a request, with what they may use.
+
+    `models` are shell patterns over requested model names (`auto/*`); every tuple of `models` must admit a
+    name, so that a lower level can only narrow what a higher one allows.
+    """
+
+    organisation: str
+    team: str
+    key: str
+    key_id: str
+    models: tuple[tuple[str, ...], ...] = ()
+    max_output_tokens: int | None = None
+    metadata: dict[str, str] = {}
+
+    @property
+    def path(self) -> str:
+        """The key's place in the organisation: `team/key`."""
+        return f"{self.team}/{self.key}"
+
+    def may_use(self, model: str) -> bool:
+        """Tell whether every level above this key admits `model`."""
+        return all(any(p == "*" or fnmatchcase(model, p) for p in patterns) for patterns in self.models)

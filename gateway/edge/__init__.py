@@ -1,0 +1,1 @@
+"""HTTP in and out: routes, framing, errors as bodies."""

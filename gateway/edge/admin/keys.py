@@ -1,0 +1,113 @@
+"""/admin/keys: make, list and revoke keys."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+
+import msgspec
+from litestar import Router, delete, get, post
+from litestar.datastructures import State
+
+from gateway.domain.errors import InvalidRequestError, NotFoundError
+from gateway.edge.current import Current
+from policies.authenticate import make_key
+from policies.settings import Name, Patterns
+from policies.stores.base import KeyExistsError, KeyRecord
+
+
+class KeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a new key is to be."""
+
+    team: Name
+    name: Name
+    models: Patterns = ("*",)
+    expires: dt.date | None = None
+    """The first day (UTC) on which it is no longer valid."""
+    metadata: dict[str, str] = {}
+
+
+class KeyView(msgspec.Struct, kw_only=True):
+    """A key as it is shown."""
+
+    id: str
+    team: str
+    name: str
+    models: Patterns
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+    metadata: dict[str, str]
+
+
+class NewKey(KeyView, kw_only=True):
+    """A key that was just made, with what its caller sends: shown this once."""
+
+    key: str
+
+
+class KeyList(msgspec.Struct):
+    """Every stored key, revoked ones too. Keys of the settings file are not among them."""
+
+    data: list[KeyView]
+
+
+@post("/", summary="Make a key", status_code=201)
+async def create_key(data: KeyRequest, state: State) -> NewKey:
+    """Make a key and return it, once."""
+    current: Current = state.current
+    expires_at = None
+    if data.expires is not None:
+        expires_at = dt.datetime.combine(data.expires, dt.time(), dt.UTC).timestamp()
+    now = time.time()
+    if expires_at is not None and expires_at <= now:
+        raise InvalidRequestError("'expires' must be a day to come.", param="expires")
+    token, record = make_key(
+        data.team, data.name, now=now, models=data.models, expires_at=expires_at, metadata=data.metadata
+    )
+    try:
+        await asyncio.to_thread(current.keys.add, record)
+    except KeyExistsError as error:
+        message = f"Team '{data.team}' has a key called '{data.name}' already; revoke it first."
+        raise InvalidRequestError(message, param="name", code="key_exists") from error
+    await current.refresh_keys()
+    return NewKey(key=token, **msgspec.structs.asdict(_view(record)))
+
+
+@get("/", summary="List keys")
+async def list_keys(state: State) -> KeyList:
+    """List the stored keys."""
+    current: Current = state.current
+    return KeyList([_view(record) for record in await asyncio.to_thread(current.keys.load)])
+
+
+@delete("/{key_id:str}", summary="Revoke a key", status_code=204)
+async def revoke_key(key_id: str, state: State) -> None:
+    """Revoke a key; requests that use it are refused from now on."""
+    current: Current = state.current
+    if not await asyncio.to_thread(current.keys.revoke, key_id, time.time()):
+        raise NotFoundError("There is no key of that id that is not revoked already.")
+    await current.refresh_keys()
+
+
+def keys_router() -> Router:
+    """Return the routes of `/keys`."""
+    return Router("/keys", route_handlers=[create_key, list_keys, revoke_key], tags=["admin"])
+
+
+def _view(record: KeyRecord) -> KeyView:
+    return KeyView(
+        id=record.id,
+        team=record.team,
+        name=record.name,
+        models=record.models,
+        created_at=_moment(record.created_at),
+        expires_at=None if record.expires_at is None else _moment(record.expires_at),
+        revoked_at=None if record.revoked_at is None else _moment(record.revoked_at),
+        metadata=record.metadata,
+    )
+
+
+def _moment(at: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at, dt.UTC)

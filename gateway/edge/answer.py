@@ -1,0 +1,64 @@
+"""Sending an answer over ASGI."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar.types import Scope, Send
+
+from gateway.domain.errors import GatewayError, MethodNotAllowedError
+from gateway.edge.errors import error_body, error_headers
+from gateway.exchange import Exchange
+
+Headers = list[tuple[bytes, bytes]]
+
+EXCHANGE = "tierway.exchange"
+"""Where a request's scope holds its exchange."""
+
+JSON = (b"content-type", b"application/json")
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the exchange that `Lifetime` opened for a request."""
+    exchange: Exchange = scope[EXCHANGE]  # type: ignore[literal-required]  # the scope is ours to add to
+    return exchange
+
+
+async def send_answer(send: Send, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+    """Send a complete answer; the request's id and the length are added."""
+    exchange.status = status
+    exchange.first_byte_s = exchange.elapsed_s
+    headers.append((b"content-length", b"%d" % len(body)))
+    headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def send_json(send: Send, exchange: Exchange, document: object, status: int = 200) -> None:
+    """Send a document as JSON."""
+    await send_answer(send, exchange, status, [JSON], msgspec.json.encode(document))
+
+
+async def send_error(send: Send, exchange: Exchange, error: GatewayError) -> None:
+    """Send an error in OpenAI's shape."""
+    exchange.error = error
+    headers = [JSON, *error_headers(error)]
+    await send_answer(send, exchange, error.status, headers, error_body(error, exchange.request_id))
+
+
+async def allows(scope: Scope, send: Send, method: str) -> bool:
+    """Check the method of a request by hand, as `@asgi` routes accept all; OPTIONS is answered here.
+
+    Returns:
+        Whether the route goes on. A GET route also serves HEAD: the server leaves the body out.
+
+    Raises:
+        MethodNotAllowedError: the route answers other methods.
+    """
+    asked = scope["method"]  # type: ignore[typeddict-item]  # only http scopes come here
+    allow = "GET, HEAD, OPTIONS" if method == "GET" else f"{method}, OPTIONS"
+    if asked == method or (asked == "HEAD" and method == "GET"):
+        return True
+    if asked == "OPTIONS":
+        await send_answer(send, exchange_of(scope), 204, [(b"allow", allow.encode("ascii"))], b"")
+        return False
+    raise MethodNotAllowedError(f"This address answers {allow}.", allow=allow)

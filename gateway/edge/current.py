@@ -1,0 +1,64 @@
+"""What the edge serves right now. A reload replaces `version` as a whole, between two requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from gateway.pipeline import Pipeline
+from gateway.settings import Settings
+from gateway.telemetry import Telemetry
+from policies.authenticate import Throttle
+from policies.stores.base import KeyStore
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One version of the settings and the pipeline built from it.
+
+    Attributes:
+        fingerprint: the hash of the file, `built-in` without one.
+        loaded_at: seconds since the epoch.
+    """
+
+    settings: Settings
+    pipeline: Pipeline
+    fingerprint: str
+    loaded_at: float
+
+
+class Current:
+    """The running gateway, as the routes see it.
+
+    Args:
+        version: what is served first.
+        telemetry: counts requests.
+        keys: the key store.
+        throttle: counts failed logins.
+        refresh_keys: takes in what changed in the store.
+
+    Attributes:
+        reload_error: why the newest edit of the settings file is not served, or None.
+        draining: whether the process has been told to stop.
+        degraded: parts that do not work as they should, by name, with what happens instead.
+    """
+
+    def __init__(
+        self,
+        version: Version,
+        *,
+        telemetry: Telemetry,
+        keys: KeyStore,
+        throttle: Throttle,
+        refresh_keys: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.version = version
+        self.telemetry = telemetry
+        self.keys = keys
+        self.throttle = throttle
+        self.refresh_keys = refresh_keys
+        self.started_at = time.time()
+        self.reload_error: str | None = None
+        self.draining = False
+        self.degraded: dict[str, str] = {}

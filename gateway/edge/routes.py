@@ -1,0 +1,93 @@
+"""Which address is answered by what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar, Request, Response, asgi
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.types import ASGIApp, ControllerRouterHandler
+
+from gateway.edge.admin.router import admin_router
+from gateway.edge.answer import EXCHANGE
+from gateway.edge.chat import PATHS, ChatRoute
+from gateway.edge.current import Current
+from gateway.edge.errors import as_gateway_error, error_body, error_headers
+from gateway.edge.health import LiveRoute, ReadyRoute
+from gateway.edge.lifetime import Lifetime, log
+from gateway.edge.metrics import MetricsRoute
+from gateway.edge.models import ModelsRoute
+from gateway.edge.schema import SchemaRoute
+
+
+def public_app(current: Current, *, with_operations: bool) -> ASGIApp:
+    """Return the application callers talk to.
+
+    Args:
+        current: what is served.
+        with_operations: whether `/admin` and `/metrics` are here too, or on an address of their own.
+    """
+    chat = ChatRoute(current)
+    handlers = [_plain(chat, *PATHS[:2]), _plain(SchemaRoute(), "/schema"), *_health(current)]
+    handlers += [_mounted(ModelsRoute(current, root), root) for root in ("/v1/models", "/models")]
+    if with_operations:
+        handlers += _operations(current)
+    origins = current.version.settings.server.cors_origins
+    # Answers to browsers need the framework's CORS layer, so then nothing goes around it.
+    hot = {} if origins else dict.fromkeys(PATHS, chat)
+    return Lifetime(_litestar(handlers, current, origins), current, hot)
+
+
+def operations_app(current: Current) -> ASGIApp:
+    """Return the application on `server.admin_listen`."""
+    handlers = [*_health(current), *_operations(current)]
+    return Lifetime(_litestar(handlers, current, ()), current, {})
+
+
+def _health(current: Current) -> list[ControllerRouterHandler]:
+    return [_plain(LiveRoute(), "/livez"), _plain(ReadyRoute(current), "/readyz")]
+
+
+def _operations(current: Current) -> list[ControllerRouterHandler]:
+    return [_plain(MetricsRoute(current.telemetry), "/metrics"), admin_router()]
+
+
+def _plain(route: Any, *paths: str) -> ControllerRouterHandler:
+    return asgi(list(paths), copy_scope=False, name=paths[0])(route.__call__)
+
+
+def _mounted(route: Any, path: str) -> ControllerRouterHandler:
+    return asgi(path, is_mount=True, copy_scope=False, name=path)(route.__call__)
+
+
+def _litestar(
+    handlers: list[ControllerRouterHandler], current: Current, origins: tuple[str, ...]
+) -> ASGIApp:
+    cors = None
+    if origins:
+        cors = CORSConfig(
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "x-tierway-model", "x-tierway-tier", "x-tierway-cache", "x-tierway-cost"],
+        )
+    return Litestar(
+        handlers,
+        cors_config=cors,
+        openapi_config=None,
+        logging_config=None,
+        state=State({"current": current}),
+        exception_handlers={Exception: _answer_exception},
+    )
+
+
+def _answer_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer what the framework or one of its routes raised, in OpenAI's shape."""
+    exchange = request.scope[EXCHANGE]  # type: ignore[literal-required]  # put there by `Lifetime`
+    known = exchange.error = as_gateway_error(error)
+    if known is not error and known.status >= 500:  # noqa: PLR2004  HTTP's own number
+        log.error("request failed", exc_info=error, extra={"request_id": exchange.request_id})
+    headers = {name.decode(): value.decode("latin-1") for name, value in error_headers(known)}
+    body = error_body(known, exchange.request_id)
+    return Response(body, status_code=known.status, headers=headers, media_type="application/json")

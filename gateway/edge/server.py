@@ -1,0 +1,155 @@
+"""The server: uvicorn on uvloop and httptools, listening on one or two addresses, draining when told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+import uvicorn
+from litestar.types import ASGIApp
+
+from gateway.edge.current import Current
+from gateway.edge.routes import operations_app, public_app
+from gateway.edge.wire import Wire
+from gateway.settings import ServerSettings
+
+KEEP_ALIVE_S: Final = 75
+"""Seconds an idle client connection is kept: longer than clients keep theirs, so that they close first."""
+
+BACKLOG: Final = 4096
+
+log = logging.getLogger("tierway")
+
+
+def serve(
+    current: Current,
+    running: Callable[[], AbstractAsyncContextManager[None]],
+    *,
+    host: str,
+    port: int,
+    when_ready: Callable[[str], None],
+) -> None:
+    """Serve until a signal stops the process.
+
+    Args:
+        current: what is served.
+        running: what goes on beside requests.
+        host, port: the main address; port 0 lets the system choose.
+        when_ready: called with the base URL once the address is listening.
+
+    Raises:
+        SystemExit: the address cannot be listened on.
+    """
+    settings = current.version.settings.server
+    public = public_app(current, with_operations=settings.admin_listen is None)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with running(), _operations(current, settings):
+            yield
+
+    config = _config(_WithLifespan(public, lifespan), host, port, settings)
+    _MainServer(config, current, when_ready).run()
+
+
+class _WithLifespan:
+    """Runs a context for as long as the server runs, and passes requests on."""
+
+    def __init__(self, app: ASGIApp, lifespan: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        self._app = app
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        async with self._lifespan():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _MainServer(uvicorn.Server):
+    """The server on the main address: says where it listens, and tells `/readyz` when it drains."""
+
+    def __init__(self, config: uvicorn.Config, current: Current, when_ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._current = current
+        self._when_ready = when_ready
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Start listening."""
+        await super().startup(sockets)
+        if self.started:
+            address = self.servers[0].sockets[0].getsockname()
+            scheme = "https" if self.config.is_ssl else "http"
+            name = f"[{address[0]}]" if ":" in address[0] else address[0]
+            self._when_ready(f"{scheme}://{name}:{address[1]}")
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Stop taking work, let requests finish, then end."""
+        self._current.draining = True
+        await super().shutdown(sockets)
+
+
+class _SideServer(uvicorn.Server):
+    """A second server in the process: signals are the main one's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+@asynccontextmanager
+async def _operations(current: Current, settings: ServerSettings) -> AsyncIterator[None]:
+    """Serve `/admin` and `/metrics` on their own address, where the settings name one."""
+    if settings.admin_listen is None:
+        yield
+        return
+    host, _, port = settings.admin_listen.rpartition(":")
+    config = _config(operations_app(current), host.strip("[]"), int(port), settings)
+    config.lifespan = "off"
+    server = _SideServer(config)
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        if task.done():
+            task.result()
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _config(app: Any, host: str, port: int, settings: ServerSettings) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=Wire,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(settings.drain_s),
+    )
+    if settings.tls is not None:
+        tls = settings.tls
+        config.ssl_certfile, config.ssl_keyfile = tls.certificate, tls.key
+        if tls.client_ca is not None:
+            config.ssl_ca_certs, config.ssl_cert_reqs = tls.client_ca, ssl.CERT_REQUIRED
+    return config

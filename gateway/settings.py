@@ -1,0 +1,416 @@
+"""The settings file as typed structs; the only place that reads it or the environment."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import inspect
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import yaml
+
+from cache.settings import CacheSettings
+from gateway.domain.secret import Secret
+from gateway.upstreams.settings import AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Price, Timeouts
+from policies.settings import (
+    GuardSettings,
+    KeySettings,
+    Limits,
+    OrganisationSettings,
+    PromptLimits,
+    TeamSettings,
+)
+from router.settings import TIERS, RouterSettings
+
+_Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names the field and what was expected."""
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Serving https."""
+
+    certificate: str
+    """Path of the PEM file with the certificate chain."""
+    key: str
+    """Path of the PEM file with its private key."""
+    client_ca: str | None = None
+    """Path of a PEM file; when given, callers must present a certificate it signed."""
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where and how the gateway listens. Changes here take a restart."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on; `--host` wins. Other than loopback needs at least one key."""
+    port: _Port = 8080
+    """The port to listen on; `--port` wins; 0 lets the system choose."""
+    workers: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Processes. More than one needs shared state."""
+    admin_listen: Annotated[str, msgspec.Meta(pattern=r"^\S+:\d+$")] | None = None
+    """`host:port` for `/admin`, `/ui` and `/metrics` alone; they then leave the main address."""
+    admin_key: Secret | None = None
+    """The key of `/admin`, at least 16 characters; without it the admin API is off."""
+    tls: Tls | None = None
+    """Serve https with these files."""
+    body_limit_mb: Annotated[float, msgspec.Meta(gt=0)] = 32.0
+    """The largest request body in megabytes (2^20 bytes), as sent and after inflation."""
+    body_timeout_s: _Seconds = 30.0
+    """Seconds without a byte of a request body that is not yet complete."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose browsers may call the API; `*` for any. None: no CORS headers at all."""
+    drain_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    """Seconds that requests in flight get to finish when the process is told to stop."""
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `/metrics` shows."""
+
+    label_top_n: Annotated[int, msgspec.Meta(ge=1)] = 50
+    """Values of a label that callers influence (team, model) that get a series of their own; the rest is `other`."""
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The one line each request leaves on standard output."""
+
+    format: Literal["json", "none"] = "json"
+    """`json`: one object a line; `none`: no lines at all."""
+    content: Literal["none"] = "none"
+    """Prompts and answers are never logged."""
+
+
+class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the gateway tells about itself."""
+
+    metrics: MetricsSettings = MetricsSettings()
+    """What `/metrics` shows."""
+    log: LogSettings = LogSettings()
+    """The request log."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole settings file."""
+
+    server: ServerSettings = ServerSettings()
+    """Where and how the gateway listens."""
+    state: Annotated[str, msgspec.Meta(pattern=r"^sqlite:///.+$")] = "sqlite:///tierway.db"
+    """Where keys are kept: `sqlite:///relative/path` or `sqlite:////absolute/path`. A change takes a restart."""
+    upstreams: dict[str, AnyUpstream] = {}
+    """Who can be asked, by a name of your own."""
+    models: dict[str, Model] = {}
+    """The names callers may ask for."""
+    aliases: dict[str, str] = {}
+    """Other names: each stands for a model, `auto` or `auto/<tier>`."""
+    router: RouterSettings = RouterSettings()
+    """How a request finds the models that may answer it."""
+    guard: GuardSettings = GuardSettings()
+    """What is checked in a request."""
+    cache: CacheSettings = CacheSettings()
+    """Which answers are kept."""
+    organisation: OrganisationSettings = OrganisationSettings()
+    """Callers and what they may do."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """What the gateway tells about itself."""
+
+
+SECTIONS: Final = (
+    Settings, ServerSettings, Tls, OpenAIUpstream, EchoUpstream, Timeouts, Model, Price, RouterSettings,
+    GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, TeamSettings, KeySettings,
+    TelemetrySettings, MetricsSettings, LogSettings,
+)  # fmt: skip
+"""Every struct of the file, in the order the reference lists them."""
+
+NOT_YET: Final = (
+    "server.header_timeout_s",
+    "encryption_key",
+    "upstreams.*.kind=anthropic",
+    "state=redis",
+    "router.strategy=by_complexity",
+    "router.strategy=cheapest_healthy",
+    "router.target",
+    "router.retries",
+    "router.hedge",
+    "guard.input",
+    "guard.output",
+    "guard.tool_arguments",
+    "guard.tool_results",
+    "guard.restore",
+    "cache.semantic",
+    "cache.error_budget",
+    "cache.embedder",
+    "cache.audit_share",
+    "organisation.limits.requests_per_second",
+    "organisation.limits.requests_per_minute",
+    "organisation.limits.requests_per_day",
+    "organisation.limits.input_tokens_per_minute",
+    "organisation.limits.input_tokens_per_day",
+    "organisation.limits.output_tokens_per_minute",
+    "organisation.limits.output_tokens_per_day",
+    "organisation.budgets",
+    "organisation.lost_state",
+    "organisation.queue",
+    "organisation.examples",
+    "organisation.teams.*.route",
+    "organisation.teams.*.limits",
+    "organisation.teams.*.budgets",
+    "organisation.teams.*.max_output_tokens",
+    "organisation.teams.*.guard",
+    "organisation.teams.*.keys.*.limits",
+    "organisation.teams.*.keys.*.budgets",
+    "agents",
+    "telemetry.otlp",
+    "telemetry.alerts",
+)
+"""Fields and values whose names are settled and whose parts of the product are still to come."""
+
+_REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_MIN_SECRET_CHARACTERS: Final = 16
+
+
+def built_in() -> Settings:
+    """Return the settings used without a file: the offline upstream, one model a tier."""
+    models = {f"echo-{tier}": Model(upstream="offline", price=Price(input=0.0, output=0.0)) for tier in TIERS}
+    return Settings(
+        upstreams={"offline": EchoUpstream()},
+        models=models,
+        aliases={"gpt-4o-mini": "auto", "gpt-4o": "auto"},
+        router=RouterSettings(tiers={tier: (f"echo-{tier}",) for tier in TIERS}, default_tier="simple"),
+    )
+
+
+def load(path: Path) -> tuple[Settings, str]:
+    """Read a settings file.
+
+    Returns:
+        The settings, and the first 12 hex digits of the SHA-256 of the file as read.
+
+    Raises:
+        SettingsError: the file cannot be read or used.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+    return parse(raw, os.environ), fingerprint(raw)
+
+
+def fingerprint(raw: bytes) -> str:
+    """Return the short hash that stands for a settings file in `/readyz` and the metrics."""
+    return hashlib.sha256(raw).hexdigest()[:12]
+
+
+def parse(raw: bytes, environment: Any) -> Settings:
+    """Turn the bytes of a settings file into settings.
+
+    Raises:
+        SettingsError: naming the path of the wrong field and what was expected.
+    """
+    try:
+        tree = yaml.load(raw, Loader=_UniqueKeys)  # noqa: S506  a subclass of the safe loader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"not valid YAML: {error}") from error
+    if tree is None:
+        return built_in()
+    if not isinstance(tree, dict):
+        raise SettingsError("the file must hold a mapping of sections, such as 'server:' and 'upstreams:'")
+    _refuse_not_yet(tree)
+    tree = _resolve(tree, environment, "")
+    settings = _convert(tree)
+    _check_references(settings)
+    return settings
+
+
+class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # C where it was built
+    """The safe loader, refusing a key that stands twice in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: '{key}' stands there twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+
+
+def _refuse_not_yet(tree: dict[str, Any]) -> None:
+    for pattern in NOT_YET:
+        path, _, value = pattern.partition("=")
+        for where, found in _at(tree, path.split("."), ""):
+            if not value or (isinstance(found, str) and found.startswith(value)):
+                shown = f"{where}: {value}" if value else where
+                raise SettingsError(f"{shown}: not available yet in this version; remove it")
+
+
+def _at(tree: Any, steps: list[str], where: str) -> list[tuple[str, Any]]:
+    if not steps:
+        return [(where, tree)]
+    step, rest = steps[0], steps[1:]
+    if isinstance(tree, list):
+        children = [(f"{where}[{i}]", child) for i, child in enumerate(tree)] if step == "*" else []
+    elif isinstance(tree, dict):
+        children = [(f"{where}.{k}".lstrip("."), child) for k, child in tree.items() if step in ("*", k)]
+    else:
+        children = []
+    return [hit for name, child in children for hit in _at(child, rest, name)]
+
+
+def _resolve(value: Any, environment: Any, where: str) -> Any:
+    """Replace each `${NAME}` in the strings of a tree by the environment variable of that name."""
+    if isinstance(value, dict):
+        return {key: _resolve(item, environment, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item, environment, f"{where}[{index}]") for index, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def replace(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in environment:
+            raise SettingsError(f"{where}: the environment variable {name} is not set")
+        return str(environment[name])
+
+    return _REFERENCE.sub(replace, value)
+
+
+def _convert(tree: dict[str, Any]) -> Settings:
+    try:
+        return msgspec.convert(tree, Settings, dec_hook=_decode_secret)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(str(error), tree)) from error
+
+
+def _decode_secret(kind: type, value: Any) -> Any:
+    if kind is not Secret:
+        raise NotImplementedError
+    if not isinstance(value, str):
+        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
+    return Secret(value)
+
+
+def _explain(message: str, tree: dict[str, Any]) -> str:
+    """Rewrite a validation message as `path: what was expected`, with the names msgspec leaves out."""
+    problem, _, place = message.partition(" - at `")
+    steps = place.rstrip("`").removeprefix("key` in `").removeprefix("$")
+    path = ""
+    narrowed: Any = tree
+    for step in re.findall(r"\.[^.\[]+|\[\.\.\.\]|\[\d+\]", steps):
+        if step == "[...]":
+            name = _culprit(tree, path, narrowed, message)
+            path, narrowed = f"{path}.{name}", narrowed.get(name)
+        elif step.startswith("["):
+            path, narrowed = path + step, narrowed[int(step[1:-1])] if isinstance(narrowed, list) else None
+        else:
+            path, narrowed = path + step, narrowed.get(step[1:]) if isinstance(narrowed, dict) else None
+    problem = problem.replace("`", "'")
+    if found := re.fullmatch(r"Object contains unknown field '(.+)'", problem):
+        path, problem = f"{path}.{found[1]}", "unknown field" + _suggest(found[1])
+    elif narrowed is False and "str" in problem:
+        problem += " (YAML reads a bare off, no or false as a truth value: put it in quotes)"
+    return f"{path.lstrip('.') or 'settings'}: {problem[:1].lower()}{problem[1:]}"
+
+
+def _suggest(name: str) -> str:
+    known = {field for struct in SECTIONS for field in struct.__struct_fields__}
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def _culprit(tree: dict[str, Any], path: str, mapping: dict[str, Any], message: str) -> str:
+    """Find the entry of `mapping` that the validation of the whole tree stumbles over."""
+    entries = dict(mapping)
+    for name in entries:
+        mapping.clear()
+        mapping[name] = entries[name]
+        try:
+            msgspec.convert(tree, Settings, dec_hook=_decode_secret)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                mapping.update(entries)
+                return name
+    mapping.update(entries)
+    return path
+
+
+def _check_references(settings: Settings) -> None:
+    """Refuse names that point nowhere, and secrets too short to keep anyone out."""
+    if not settings.models:
+        raise SettingsError("models: at least one model is needed")
+    for name, model in settings.models.items():
+        if model.upstream not in settings.upstreams:
+            known = ", ".join(settings.upstreams) or "none"
+            raise SettingsError(f"models.{name}.upstream: no upstream is called '{model.upstream}' (known: {known})")
+        if name == "auto" or name.startswith(("auto/", "team/")):
+            raise SettingsError(f"models.{name}: names 'auto', 'auto/...' and 'team/...' belong to the gateway")
+    for tier, candidates in settings.router.tiers.items():
+        for index, name in enumerate(candidates):
+            if name not in settings.models:
+                raise SettingsError(f"router.tiers.{tier}[{index}]: no model is called '{name}'")
+    virtual = {"auto", *(f"auto/{tier}" for tier in TIERS)}
+    for name, target in settings.aliases.items():
+        if name in settings.models or name in virtual:
+            raise SettingsError(f"aliases.{name}: a model of that name exists already")
+        if target not in settings.models and target not in virtual:
+            raise SettingsError(f"aliases.{name}: '{target}' is neither a model nor auto, auto/simple, ...")
+    _check_keys(settings)
+
+
+def _check_keys(settings: Settings) -> None:
+    secrets: dict[str, str] = {}
+    admin = settings.server.admin_key
+    if admin is not None:
+        _check_secret("server.admin_key", admin, secrets)
+    for team, entry in settings.organisation.teams.items():
+        names = set()
+        for index, key in enumerate(entry.keys):
+            where = f"organisation.teams.{team}.keys[{index}]"
+            if key.name in names:
+                raise SettingsError(f"{where}.name: team '{team}' has two keys called '{key.name}'")
+            names.add(key.name)
+            _check_secret(f"{where}.secret", key.secret, secrets)
+
+
+def _check_secret(where: str, secret: Secret, seen: dict[str, str]) -> None:
+    value = secret.reveal()
+    if len(value) < _MIN_SECRET_CHARACTERS:
+        raise SettingsError(f"{where}: at least {_MIN_SECRET_CHARACTERS} characters are needed")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise SettingsError(f"{where}: only printable ASCII without spaces can be sent in a header")
+    if value in seen:
+        raise SettingsError(f"{where}: the same secret as {seen[value]}")
+    seen[value] = where
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the settings file, with the field docs as descriptions."""
+
+    def hook(kind: type) -> dict[str, Any]:
+        if kind is Secret:
+            return {"type": "string", "format": "password"}
+        raise NotImplementedError
+
+    document: dict[str, Any] = msgspec.json.schema(Settings, schema_hook=hook)
+    for struct in SECTIONS:
+        properties = document["$defs"][struct.__name__]["properties"]
+        for field, text in field_docs(struct).items():
+            properties[field] = {**properties[field], "description": text}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Tierway settings", **document}
+
+
+def field_docs(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """Return the docstrings that stand under the fields of a settings struct."""
+    body = ast.parse(inspect.getsource(struct)).body[0].body  # type: ignore[attr-defined]
+    docs = {}
+    for field, text in zip(body, body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+            docs[field.target.id] = inspect.cleandoc(text.value.value)  # type: ignore[union-attr, attr-defined]
+    return docs

@@ -1,0 +1,1 @@
+"""Who answers: one kind of upstream a file, over one transport seam."""

@@ -1,0 +1,102 @@
+"""The built-in offline upstream: deterministic answers without a network, in every shape a client may ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from gateway.domain.usage import NO_USAGE, Usage
+from gateway.upstreams.base import ChatCall, PlainReply, Reply
+from gateway.upstreams.echo_answer import complete, stream
+from gateway.upstreams.metering import WireUsage, to_usage
+from gateway.upstreams.settings import EchoUpstream
+from gateway.upstreams.sse import DONE, frame
+
+
+class Echo:
+    """Answers from the request itself.
+
+    Args:
+        name: its name in the settings.
+        settings: how slow it pretends to be.
+    """
+
+    def __init__(self, name: str, settings: EchoUpstream) -> None:
+        self.name = name
+        self._delay_s = settings.delay_ms / 1000
+        self._calls = 0
+
+    async def chat(self, call: ChatCall) -> Reply:
+        """Answer a chat request; see `Upstream.chat`."""
+        self._calls += 1
+        body = call.request.body
+        answer_id = "chatcmpl-" + blake2b(body, digest_size=12).hexdigest()
+        created = int(time.time())
+        request = json.loads(body)
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        if call.request.stream:
+            wants = {**request, "stream_options": {"include_usage": True}}
+            chunks = stream(wants, call.model, answer_id=answer_id, created=created)
+            return EchoStream(chunks, self._delay_s, wants_usage=call.request.wants_usage)
+        answer = complete(request, call.model, answer_id=answer_id, created=created)
+        return PlainReply(
+            body=msgspec.json.encode(answer), usage=_usage(answer["usage"]), answered_model=call.model
+        )
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the calls made so far."""
+        return {"calls": self._calls, "sent_bytes": 0, "received_bytes": 0}
+
+
+class EchoStream:
+    """The chunks of one answer, one a block."""
+
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+    def __init__(self, chunks: Iterator[dict[str, Any]], delay_s: float, *, wants_usage: bool) -> None:
+        self._chunks = chunks
+        self._delay_s = delay_s
+        self._wants_usage = wants_usage
+        self._usage = NO_USAGE
+        self._generated = 0
+        self._done = False
+
+    async def block(self) -> bytes | None:
+        """Return the next event, framed; see `StreamReply.block`."""
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        for chunk in self._chunks:
+            self._generated += 1
+            if usage := chunk.get("usage"):
+                self._usage = _usage(usage)
+            if not self._wants_usage:
+                chunk.pop("usage", None)
+            if chunk["choices"] or self._wants_usage:
+                return frame(msgspec.json.encode(chunk))
+        if self._done:
+            return None
+        self._done = True
+        return frame(DONE)
+
+    def usage(self) -> Usage:
+        """Return the usage of the answer, or the chunks given so far when it was cut."""
+        if self._usage is not NO_USAGE:
+            return self._usage
+        return Usage(output_tokens=self._generated, provenance="counted")
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+
+def _usage(fields: dict[str, Any]) -> Usage:
+    return to_usage(msgspec.convert(fields, WireUsage))

@@ -1,0 +1,1 @@
+"""The HTTP client libraries behind the transport seam, one a file."""

@@ -1,0 +1,102 @@
+"""What the settings file says about upstreams and the models they serve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from gateway.domain.secret import Secret
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+"""A duration in seconds, more than 0."""
+
+Dollars = Annotated[float, msgspec.Meta(ge=0)]
+"""US dollars per million tokens, 0 or more."""
+
+Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$")]
+"""An absolute http or https address."""
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long an upstream may be silent. A request's own deadline can only shorten these."""
+
+    connect_s: Seconds = 5.0
+    """Seconds for the TCP and TLS handshakes together."""
+    first_byte_s: Seconds = 60.0
+    """Seconds from the end of the request to the first byte of an answer."""
+    idle_s: Seconds = 60.0
+    """Seconds between two bytes of an answer."""
+    total_s: Seconds = 600.0
+    """Seconds for the whole call; the OpenAI clients' own default."""
+
+
+class OpenAIUpstream(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="openai"
+):
+    """Any server that speaks OpenAI's API: OpenAI itself, Azure, vLLM, Ollama, another gateway."""
+
+    base_url: Url
+    """The address that `/chat/completions` is appended to, usually ending in `/v1`."""
+    api_key: Secret | None = None
+    """The gateway's credential there. Callers never see it, and their own is never sent."""
+    auth_header: str = "Authorization"
+    """The header the key is sent in; `Authorization` adds `Bearer`, any other name (Azure: `api-key`) does not."""
+    query: dict[str, str] = {}
+    """Query parameters of every call (Azure: `api-version`)."""
+    headers: dict[str, str] = {}
+    """Headers added to every call."""
+    features: tuple[Literal["chat", "responses", "embeddings"], ...] = ("chat",)
+    """What the server offers."""
+    timeouts: Timeouts = Timeouts()
+    """How long it may be silent."""
+    max_connections: Annotated[int, msgspec.Meta(ge=1)] = 512
+    """Calls in flight at once; one more waits up to `timeouts.connect_s`, then another candidate is tried."""
+    http2: bool = False
+    """Offer HTTP/2 in the TLS handshake; plain-text upstreams stay on HTTP/1.1."""
+    proxy: Url | None = None
+    """The proxy for this upstream. Proxy variables of the environment are ignored."""
+    ca_file: str | None = None
+    """A PEM file of certificate authorities to trust besides the system's."""
+
+
+class EchoUpstream(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="echo"
+):
+    """The built-in offline upstream: answers from the request itself, always the same way."""
+
+    delay_ms: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Milliseconds before each chunk of a stream and before a plain answer."""
+
+
+AnyUpstream = OpenAIUpstream | EchoUpstream
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model costs, in US dollars per million tokens."""
+
+    input: Dollars
+    """Prompt tokens."""
+    output: Dollars
+    """Generated tokens, reasoning included."""
+    cache_read: Dollars | None = None
+    """Prompt tokens served from the provider's prompt cache; the input price where absent."""
+    cache_write: Dollars | None = None
+    """Prompt tokens written to that cache; the input price where absent."""
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name callers may ask for, and who answers it."""
+
+    upstream: str
+    """The name of an entry of `upstreams`."""
+    model: str | None = None
+    """The model's name at the upstream; the same name where absent."""
+    weight: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    """The share among candidates of a tier, for strategies that balance."""
+    context_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """The context window in tokens, prompt and answer together."""
+    max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """The longest answer the model gives, in tokens."""
+    price: Price | None = None
+    """What it costs; taken from genai-prices by the model's name where absent."""

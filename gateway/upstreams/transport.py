@@ -1,0 +1,226 @@
+"""The transport seam: send a prepared request, get a head and a stream of bytes, in time or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from gateway.domain.errors import DeadlineExceededError, UpstreamGarbledError, UpstreamTimeoutError
+from gateway.upstreams.settings import Timeouts
+
+MAX_ANSWER_BYTES = 64 * 2**20
+"""The longest plain answer that is held in memory; OpenAI's longest are a few hundred kilobytes."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header lines in order; names in lower case."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One POST to an upstream: everything but the timing."""
+
+    target: bytes
+    """The request target: path and query."""
+    headers: Headers
+    """Without `host` and `content-length`, which the engine writes."""
+    body: bytes
+
+
+class EngineResponse(Protocol):
+    """An answer whose head has arrived."""
+
+    status: int
+    headers: Headers
+
+    async def chunk(self) -> bytes | None:
+        """Return the next bytes of the body, or None at its end.
+
+        Raises:
+            UpstreamUnreachableError: the connection broke.
+            UpstreamGarbledError: the body ended before its announced length or framing was complete.
+        """
+
+    async def close(self) -> None:
+        """Give the connection back, or abort it when the body has not been read to its end."""
+
+
+class Engine(Protocol):
+    """An HTTP client for one origin, with its pool."""
+
+    async def send(self, request: Request) -> EngineResponse:
+        """Send a request and wait for the head of its answer. Cancelling the call closes its connection.
+
+        Raises:
+            UpstreamUnreachableError: no connection, or it broke before the head was complete.
+            UpstreamTimeoutError: connecting took longer than `connect_s`.
+            UpstreamOverloadedError: no connection of the pool became free within `connect_s`.
+            UpstreamGarbledError: what came back is not HTTP.
+        """
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class Transport:
+    """Calls one upstream within its timeouts and each request's own deadline.
+
+    Args:
+        engine: does the HTTP.
+        timeouts: how long the upstream may be silent.
+    """
+
+    def __init__(self, engine: Engine, timeouts: Timeouts) -> None:
+        self._engine = engine
+        self._timeouts = timeouts
+        self.idle_s = timeouts.idle_s
+        self.calls = self.sent_bytes = self.received_bytes = 0
+
+    async def send(self, request: Request, deadline: float) -> Response:
+        """Send a request and wait for the head of its answer.
+
+        Args:
+            request: what to send.
+            deadline: the caller's own, in seconds of the loop's clock.
+
+        Raises:
+            DeadlineExceededError: the caller's deadline passed.
+            UpstreamTimeoutError: the upstream was silent for longer than its timeouts allow.
+            UpstreamError: whatever else the engine met.
+        """
+        self.calls += 1
+        self.sent_bytes += len(request.body)
+        watch = _Watch(self._timeouts, deadline)
+        watch.wait(self._timeouts.first_byte_s)
+        try:
+            response = await self._engine.send(request)
+        except asyncio.CancelledError:
+            watch.raise_if_late()
+            raise
+        except BaseException:
+            watch.stop()
+            raise
+        watch.rest()
+        return Response(response, watch, self)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.close()
+
+    def counters(self) -> Mapping[str, int]:
+        """Return calls made and body bytes moved so far. They count here, so that no route goes unmetered."""
+        return {"calls": self.calls, "sent_bytes": self.sent_bytes, "received_bytes": self.received_bytes}
+
+
+class Response:
+    """An answer whose head has arrived; `close` must be called, in every case."""
+
+    __slots__ = ("_idle_s", "_response", "_transport", "_watch", "headers", "status")
+
+    def __init__(self, response: EngineResponse, watch: _Watch, transport: Transport) -> None:
+        self._response = response
+        self._watch = watch
+        self._transport = transport
+        self._idle_s = transport.idle_s
+        self.status = response.status
+        self.headers = response.headers
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header, by its lower-case name."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    async def chunk(self) -> bytes | None:
+        """Return the next bytes of the body, or None at its end. Raises what `Transport.send` does."""
+        self._watch.wait(self._idle_s)
+        try:
+            chunk = await self._response.chunk()
+        except asyncio.CancelledError:
+            self._watch.raise_if_late()
+            raise
+        self._watch.rest()
+        if chunk is not None:
+            self._transport.received_bytes += len(chunk)
+        return chunk
+
+    async def read(self, limit: int = MAX_ANSWER_BYTES) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            UpstreamGarbledError: it is longer than `limit` bytes.
+        """
+        first = await self.chunk()
+        if first is None:
+            return b""
+        pieces, size = [first], len(first)
+        while (chunk := await self.chunk()) is not None:
+            pieces.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise UpstreamGarbledError("The upstream's answer is longer than the gateway accepts.")
+        return b"".join(pieces)
+
+    async def close(self) -> None:
+        """Stop the clock and give the connection back, or abort it when the body was not read to its end."""
+        self._watch.stop()
+        await self._response.close()
+
+
+class _Watch:
+    """Cancels the task it was made in once the upstream has been silent for too long.
+
+    One timer serves a whole call: `wait` only notes how long the next byte may take, and the timer, when it
+    fires, goes back to sleep if there was a byte in between. A stream of a thousand chunks sets one timer.
+    """
+
+    __slots__ = ("_deadline", "_handle", "_late", "_limit", "_loop", "_task", "_total")
+
+    def __init__(self, timeouts: Timeouts, deadline: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  the seam is only called from a task
+        self._task = task
+        self._loop = asyncio.get_running_loop()
+        self._deadline = deadline
+        self._total = self._loop.time() + timeouts.total_s
+        self._limit = 0.0
+        self._late = False
+        self._handle: asyncio.TimerHandle | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Allow this many seconds from now until the next byte."""
+        self._limit = min(self._loop.time() + seconds, self._deadline, self._total)
+        if self._handle is None:
+            self._handle = self._loop.call_at(self._limit, self._fire)
+
+    def rest(self) -> None:
+        """Stop counting: the next thing waited for is not the upstream."""
+        self._limit = float("inf")
+
+    def stop(self) -> None:
+        """Never fire again."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._limit = float("inf")
+
+    def raise_if_late(self) -> None:
+        """Turn the cancellation this watch caused into the error it stands for."""
+        self.stop()
+        if not self._late:
+            return
+        self._task.uncancel()
+        if self._loop.time() >= self._deadline:
+            raise DeadlineExceededError("The request's deadline passed before the answer was complete.")
+        raise UpstreamTimeoutError("The upstream did not answer in time.")
+
+    def _fire(self) -> None:
+        self._handle = None
+        if self._limit == float("inf"):
+            return
+        if self._loop.time() < self._limit:
+            self._handle = self._loop.call_at(self._limit, self._fire)
+        else:
+            self._late = True
+            self._task.cancel()

@@ -1,0 +1,1 @@
+"""MAY this request go on, and changed how?"""

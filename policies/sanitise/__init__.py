@@ -1,0 +1,1 @@
+"""Checks of what a request says, before anything is spent on it."""

@@ -1,0 +1,1 @@
+"""Where policies keep what must outlive a request."""

@@ -1,0 +1,1 @@
+"""WHICH tier answers?"""

@@ -1,0 +1,1 @@
+"""One way of choosing a tier a file."""
