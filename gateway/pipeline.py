@@ -13,15 +13,16 @@
 | 9 | record       | gateway/telemetry.py            | Exchange -> metrics, a log line | -                           | open                |
 
 The caller is known before the body is read, so that a stranger cannot make the gateway read 32 MB: stage 1 ends
-inside `run`. Stages 8 and 9 run when the last byte is sent or the caller has left: see `Exchange.stack`.
+inside `run`. Stages 8 and 9 run when the last byte is sent or the caller has left: see `Exchange.close`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final
 
 from cache.exact import ExactCache
 from gateway.domain.caller import Caller
@@ -40,6 +41,9 @@ from policies.base import Authenticator, Hold, Limiter, Sanitiser
 from router.tiers import Router
 
 log = logging.getLogger("tierway")
+
+_FORWARDED: Final = frozenset({b"traceparent", b"tracestate", b"openai-beta"})
+"""Request headers that travel on to the upstream. The caller's credentials, cookies and the rest do not."""
 
 
 class Pipeline:
@@ -67,10 +71,15 @@ class Pipeline:
         self._prices = prices
         self.cache_failures = 0
 
-    async def run(self, exchange: Exchange) -> Reply:
-        """Answer a chat request, or raise the `GatewayError` that says why not."""
-        caller = exchange.caller = self.authenticate(exchange.token, exchange.address)  # 2
-        request = exchange.request = read_chat(await exchange.read_body())  # 1
+    async def run(self, exchange: Exchange, read_body: Callable[[], Awaitable[bytes]]) -> Reply:
+        """Answer a chat request, or raise the `GatewayError` that says why not.
+
+        Args:
+            exchange: is filled in.
+            read_body: reads and inflates the body.
+        """
+        caller = self.authenticate(exchange)  # 2
+        request = exchange.request = read_chat(await read_body())  # 1
         self._sanitise(request)  # 3
         await self._reserve(exchange, caller, request)  # 4
         self._route(exchange, caller, request)  # 5
@@ -80,10 +89,11 @@ class Pipeline:
         exchange.reply = reply
         return reply
 
-    def authenticate(self, token: str | None, address: str) -> Caller:
+    def authenticate(self, exchange: Exchange) -> Caller:
         """Tell who asks; also for routes without the other stages."""
         try:
-            return self._authenticator.identify(token, address)
+            exchange.caller = self._authenticator.identify(token_of(exchange.headers), exchange.address)
+            return exchange.caller
         except GatewayError:
             raise
         except Exception as error:
@@ -104,7 +114,7 @@ class Pipeline:
             raise
         except Exception as error:
             raise StageUnavailableError("limits are unavailable") from error
-        exchange.stack.callback(self._settle, exchange, hold)  # 8
+        exchange.on_close(partial(self._settle, exchange, hold))  # 8
 
     def _route(self, exchange: Exchange, caller: Caller, request: ChatRequest) -> None:
         exchange.decision = self.router.route(request)
@@ -125,7 +135,7 @@ class Pipeline:
         if hit is None:
             exchange.miss_reason = "skipped" if key is None else "miss"
             if key is not None:
-                exchange.stack.push_async_callback(self._store, exchange, self._cache, key)
+                exchange.on_close(partial(self._store, exchange, self._cache, key))
             return None
         exchange.hit = hit
         exchange.cost_microusd = 0
@@ -140,16 +150,15 @@ class Pipeline:
             try:
                 return await self._ask(exchange, request, name)
             except UpstreamError as error:
-                if not error.retryable or position == len(candidates) or self._is_late(exchange):
+                if not error.retryable or position == len(candidates) or exchange.patience.is_over():
                     raise
         raise StageUnavailableError("a tier without candidates")
 
     async def _ask(self, exchange: Exchange, request: ChatRequest, name: str) -> Reply:
         model = self._models[name]
         exchange.upstream = model.upstream
-        call = ChatCall(
-            request=request, model=model.model or name, deadline=exchange.deadline, headers=exchange.forwarded
-        )
+        headers = () if _FORWARDED.isdisjoint(exchange.headers) else _forwarded(exchange.headers)
+        call = ChatCall(request=request, model=model.model or name, patience=exchange.patience, headers=headers)
         asked_at = time.perf_counter()
         try:
             reply = await self._upstreams[model.upstream].chat(call)
@@ -159,14 +168,10 @@ class Pipeline:
             exchange.usage = reply.usage
             exchange.cost_microusd = self._prices.cost(name, reply.usage)
         else:
-            exchange.stack.push_async_callback(reply.close)
+            exchange.on_close(reply.close)
         return reply
 
-    @staticmethod
-    def _is_late(exchange: Exchange) -> bool:
-        return asyncio.get_running_loop().time() >= exchange.deadline
-
-    def _settle(self, exchange: Exchange, hold: Hold) -> None:
+    async def _settle(self, exchange: Exchange, hold: Hold) -> None:
         """Charge what was consumed. A failure here is loud, but the answer has been given."""
         reply = exchange.reply
         if reply is not None and not isinstance(reply, PlainReply):
@@ -186,3 +191,17 @@ class Pipeline:
             await cache.store(key, reply.body, reply.usage, reply.answered_model)
         except Exception:  # noqa: BLE001  as in `_look_up`
             self.cache_failures += 1
+
+
+def token_of(headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the caller's key, from `Authorization: Bearer KEY` or Azure's `api-key`; None without either."""
+    sent = headers.get(b"authorization")
+    if sent is None:
+        sent = headers.get(b"api-key")
+        return None if sent is None else sent.decode("latin-1")
+    scheme, _, token = sent.partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+
+
+def _forwarded(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers.items() if name in _FORWARDED]

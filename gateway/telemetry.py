@@ -37,7 +37,7 @@ _LOG_LINES: Final = 20_000
 _LOG_FLUSH_S: Final = 0.25
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One request, as it is logged and counted. It holds no prompt, no answer and no key."""
 
     at: float
@@ -57,18 +57,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = ""
     cache: str = ""
     attempts: int = 0
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
-    output_audio_tokens: int = 0
-    usage_from: str = ""
+    usage: Usage | None = None
     cost_microusd: int | None = None
-    duration_ms: float = 0.0
-    overhead_ms: float = 0.0
-    first_byte_ms: float = 0.0
+    duration_us: int = 0
+    overhead_us: int = 0
+    first_byte_us: int = 0
 
 
 class _Histogram:
@@ -97,8 +90,18 @@ class _Series:
     __slots__ = ("cost_microusd", "tokens")
 
     def __init__(self) -> None:
-        self.tokens = [0] * len(_CLASSES)
+        self.tokens = dict.fromkeys(_CLASSES, 0)
         self.cost_microusd = 0
+
+    def add(self, usage: Usage, cost_microusd: int) -> None:
+        """Add one answer's. Classes that most answers have none of cost a comparison, not an addition."""
+        tokens = self.tokens
+        tokens["input_tokens"] += usage.input_tokens
+        tokens["output_tokens"] += usage.output_tokens
+        for name in _RARE_CLASSES:
+            if count := getattr(usage, name):
+                tokens[name] += count
+        self.cost_microusd += cost_microusd
 
 
 class _ModelTimes:
@@ -113,10 +116,8 @@ class _ModelTimes:
         self.output_tokens = _Histogram(TOKENS)
 
 
-_CLASSES: Final = (
-    "input_tokens", "cached_tokens", "cache_write_tokens", "input_audio_tokens", "output_tokens", "reasoning_tokens",
-    "output_audio_tokens",
-)  # fmt: skip
+_CLASSES: Final = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+_RARE_CLASSES: Final = tuple(name for name in _CLASSES if name not in ("input_tokens", "output_tokens"))
 
 
 class _TopLabels:
@@ -181,29 +182,22 @@ class Telemetry:
             self.log.write(record)
 
     def _record_model(self, record: Record, team: str, model: str) -> None:
-        series = self._series.get((team, model, record.tier))
-        if series is None:
-            series = self._series[(team, model, record.tier)] = _Series()
-        tokens = series.tokens
-        tokens[0] += record.input_tokens
-        tokens[1] += record.cached_tokens
-        tokens[2] += record.cache_write_tokens
-        tokens[3] += record.input_audio_tokens
-        tokens[4] += record.output_tokens
-        tokens[5] += record.reasoning_tokens
-        tokens[6] += record.output_audio_tokens
-        series.cost_microusd += record.cost_microusd or 0
         times = self._models.get(model)
         if times is None:
             times = self._models[model] = _ModelTimes()
-        times.duration.observe(record.duration_ms / 1000)
-        if record.first_byte_ms:
-            self._overhead.observe(record.overhead_ms / 1000)
-            times.first_byte.observe(record.first_byte_ms / 1000)
-        if record.usage_from:
-            prompt = sum(tokens_of(record, _CLASSES[:4]))
-            times.input_tokens.observe(prompt)
-            times.output_tokens.observe(sum(tokens_of(record, _CLASSES[4:])))
+        times.duration.observe(record.duration_us / 1e6)
+        if record.first_byte_us:
+            self._overhead.observe(record.overhead_us / 1e6)
+            times.first_byte.observe(record.first_byte_us / 1e6)
+        usage = record.usage
+        if usage is None:
+            return
+        series = self._series.get((team, model, record.tier))
+        if series is None:
+            series = self._series[(team, model, record.tier)] = _Series()
+        series.add(usage, record.cost_microusd or 0)
+        times.input_tokens.observe(usage.prompt_tokens)
+        times.output_tokens.observe(usage.completion_tokens)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
@@ -251,7 +245,7 @@ class Telemetry:
         )
         cost = CounterMetricFamily("tierway_cost_usd", "US dollars spent.", labels=["team", "model", "tier"])
         for labels, series in self._series.items():
-            for name, count in zip(_CLASSES, series.tokens, strict=True):
+            for name, count in series.tokens.items():
                 if count:
                     tokens.add_metric([*labels, name.removesuffix("_tokens")], count)
             cost.add_metric(labels, series.cost_microusd / PER_MILLION)
@@ -286,11 +280,6 @@ class Telemetry:
             for kind, histogram in (("input", times.input_tokens), ("output", times.output_tokens)):
                 usage.add_metric(["chat", model, kind], histogram.buckets(), histogram.total)
         yield usage
-
-
-def tokens_of(record: Record | Usage, classes: Iterable[str]) -> Iterator[int]:
-    """Yield the counts of some classes of tokens."""
-    return (getattr(record, name) for name in classes)
 
 
 def info(name: str, text: str, labels: Mapping[str, str]) -> Metric:

@@ -15,6 +15,6 @@ def ceil_div(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
-def format_usd(amount: int) -> str:
+def format_usd(amount: int) -> bytes:
     """Write micro-dollars as a decimal number of dollars: `75` becomes `0.000075`."""
-    return f"{amount // PER_MILLION}.{amount % PER_MILLION:06d}"
+    return b"%d.%06d" % divmod(amount, PER_MILLION)

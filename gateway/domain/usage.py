@@ -10,7 +10,7 @@ Provenance = Literal["provider", "counted", "estimated", "none"]
 """Where the numbers come from: the provider's usage object, our count of what passed, a guess from sizes."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Tokens of one answer. The classes are disjoint: their sum is the total the provider bills.
 
     Attributes:

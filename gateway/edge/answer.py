@@ -27,8 +27,7 @@ async def send_answer(send: Send, exchange: Exchange, status: int, headers: Head
     """Send a complete answer; the request's id and the length are added."""
     exchange.status = status
     exchange.first_byte_s = exchange.elapsed_s
-    headers.append((b"content-length", b"%d" % len(body)))
-    headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+    headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", exchange.request_id.encode("ascii")))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -19,86 +19,80 @@ from gateway.domain.errors import (
 from gateway.settings import ServerSettings
 
 _OFF_LOOP_BYTES: Final = 64 * 1024
-"""Compressed bodies longer than this are inflated in a thread: about a millisecond's work."""
+"""Bodies longer than this, compressed or inflated, are inflated in a thread: about a millisecond's work."""
 
 
-class BodyReader:
-    """Reads the body of one request; see `Exchange.read_body`.
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], settings: ServerSettings) -> bytes:
+    """Read the body of one request, inflated.
 
     Args:
         receive: the ASGI callable.
         headers: the request's, names in lower case.
         settings: the bounds.
+
+    Raises:
+        UnsupportedMediaError: it is not announced as JSON, or compressed in a way we do not read.
+        RequestTooLargeError: it is too long, as announced, as sent or as inflated.
+        RequestTimeoutError: it stopped arriving.
+        InvalidRequestError: its compression is broken.
     """
+    kind = headers.get(b"content-type")
+    if kind is not None and kind != b"application/json" and not _is_json(kind):
+        raise UnsupportedMediaError("The content type must be application/json.")
+    limit = int(settings.body_limit_mb * 2**20)
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")  # type: ignore[assignment]  # a disconnect has none
+    if message.get("more_body"):
+        body = await _read_on(receive, body, limit, settings.body_timeout_s)
+    if len(body) > limit:
+        raise _too_large(limit)
+    encoding = headers.get(b"content-encoding")
+    return body if encoding is None else await _inflate(body, encoding, limit)
 
-    __slots__ = ("_headers", "_limit", "_receive", "_timeout_s")
 
-    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], settings: ServerSettings) -> None:
-        self._receive = receive
-        self._headers = headers
-        self._limit = int(settings.body_limit_mb * 2**20)
-        self._timeout_s = settings.body_timeout_s
-
-    async def __call__(self) -> bytes:
-        """Return the body, inflated.
-
-        Raises:
-            UnsupportedMediaError: it is not announced as JSON, or compressed in a way we do not read.
-            RequestTooLargeError: it is too long, as announced, as sent or as inflated.
-            RequestTimeoutError: it stopped arriving.
-            InvalidRequestError: its compression is broken.
-        """
-        kind = self._headers.get(b"content-type")
-        if kind is not None and not _is_json(kind):
-            raise UnsupportedMediaError("The content type must be application/json.")
-        length = self._headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > self._limit:
-            raise self._too_large()
-        message = await self._receive()
-        body: bytes = message.get("body", b"")  # type: ignore[assignment]  # a disconnect has none
-        if message.get("more_body"):
-            body = await self._read_on(body)
-        if len(body) > self._limit:
-            raise self._too_large()
-        encoding = self._headers.get(b"content-encoding")
-        return body if encoding is None else await self._inflate(body, encoding)
-
-    async def _read_on(self, first: bytes) -> bytes:
-        pieces, size, more = [first], len(first), True
-        while more:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    message = await self._receive()
-            except TimeoutError as error:
-                raise RequestTimeoutError("The request body stopped arriving.") from error
-            piece: bytes = message.get("body", b"")  # type: ignore[assignment]
-            pieces.append(piece)
-            size += len(piece)
-            if size > self._limit:
-                raise self._too_large()
-            more = bool(message.get("more_body"))
-        return b"".join(pieces)
-
-    async def _inflate(self, body: bytes, encoding: bytes) -> bytes:
-        name = encoding.strip().lower()
-        if name == b"identity":
-            return body
-        inflate = {b"gzip": _gunzip, b"x-gzip": _gunzip, b"zstd": _unzstd}.get(name)
-        if inflate is None:
-            raise UnsupportedMediaError("The content encoding must be gzip, zstd or identity.")
+async def _read_on(receive: Receive, first: bytes, limit: int, timeout_s: float) -> bytes:
+    pieces, size, more = [first], len(first), True
+    while more:
         try:
-            if len(body) > _OFF_LOOP_BYTES:
-                text = await asyncio.to_thread(inflate, body, self._limit + 1)
-            else:
-                text = inflate(body, self._limit + 1)
-        except (zlib.error, zstandard.ZstdError, EOFError) as error:
-            raise InvalidRequestError(f"The body is not valid {name.decode()}.", code="invalid_encoding") from error
-        if len(text) > self._limit:
-            raise self._too_large()
-        return text
+            async with asyncio.timeout(timeout_s):
+                message = await receive()
+        except TimeoutError as error:
+            raise RequestTimeoutError("The request body stopped arriving.") from error
+        piece: bytes = message.get("body", b"")  # type: ignore[assignment]  # a disconnect has none
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        more = bool(message.get("more_body"))
+    return b"".join(pieces)
 
-    def _too_large(self) -> RequestTooLargeError:
-        return RequestTooLargeError(f"The request body is larger than {self._limit} bytes.")
+
+async def _inflate(body: bytes, encoding: bytes, limit: int) -> bytes:
+    name = encoding.strip().lower()
+    if name == b"identity":
+        return body
+    inflate = {b"gzip": _gunzip, b"x-gzip": _gunzip, b"zstd": _unzstd}.get(name)
+    if inflate is None:
+        raise UnsupportedMediaError("The content encoding must be gzip, zstd or identity.")
+    try:
+        if len(body) > _OFF_LOOP_BYTES:
+            text = await asyncio.to_thread(inflate, body, limit + 1)
+        else:
+            text = inflate(body, min(limit, _OFF_LOOP_BYTES) + 1)
+            if len(text) > _OFF_LOOP_BYTES:
+                text = await asyncio.to_thread(inflate, body, limit + 1)
+    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+        raise InvalidRequestError(f"The body is not valid {name.decode()}.", code="invalid_encoding") from error
+    if len(text) > limit:
+        raise _too_large(limit)
+    return text
+
+
+def _too_large(limit: int) -> RequestTooLargeError:
+    return RequestTooLargeError(f"The request body is larger than {limit} bytes.")
 
 
 def _is_json(kind: bytes) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import Final
 
 from litestar.types import Receive, Scope, Send
 
 from gateway.domain.errors import GatewayError
 from gateway.domain.money import format_usd
+from gateway.edge.body import read_body
 from gateway.edge.answer import JSON, Headers, allows, exchange_of, send_answer
 from gateway.edge.current import Current
-from gateway.edge.explain import explain_document, ExplainedStream, wants_explanation
+from gateway.edge.explain import ExplainedStream, explain_document
 from gateway.edge.sse import HEADERS, error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import Exchange
@@ -34,14 +36,16 @@ class ChatRoute:
     def __init__(self, current: Current) -> None:
         self._current = current
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         exchange = exchange_of(scope)
         exchange.route = "chat"
         if scope["method"] != "POST" and not await allows(scope, send, "POST"):  # type: ignore[typeddict-item]
             return
-        reply = await self._current.version.pipeline.run(exchange)
-        explain = wants_explanation(scope)
+        version = self._current.version
+        reading = partial(read_body, receive, exchange.headers, version.settings.server)
+        reply = await version.pipeline.run(exchange, reading)
+        explain = exchange.headers.get(b"x-tierway-explain") == b"full"
         if isinstance(reply, PlainReply):
             body = explain_document(reply.body, exchange) if explain else reply.body
             await send_answer(send, exchange, 200, _headers(exchange, reply), body)
@@ -76,16 +80,22 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
     """Return the decisions about a request as headers, its content type first."""
     decision = exchange.decision
     assert decision is not None  # noqa: S101  an answer without a decision does not exist
-    headers: Headers = [JSON, *reply.headers]
-    if exchange.routed_model:
-        headers.append((b"x-tierway-model", exchange.routed_model.encode("latin-1", "replace")))
-    tier = f"{decision.tier or 'none'};{decision.confidence:.2f};{decision.reason}"
-    headers.append((b"x-tierway-tier", tier.encode("ascii")))
+    headers = [JSON, *_decided(exchange.routed_model, decision.tier, decision.confidence, decision.reason)]
+    headers += reply.headers
     if exchange.hit is not None:
-        headers.append((b"x-tierway-cache", f"hit;{exchange.hit.kind};1.00;{exchange.hit.age_s:.0f}".encode("ascii")))
+        headers.append((b"x-tierway-cache", b"hit;%b;1.00;%d" % (exchange.hit.kind.encode(), exchange.hit.age_s)))
     elif exchange.miss_reason != "off":
-        headers.append((b"x-tierway-cache", f"miss;{exchange.miss_reason}".encode("ascii")))
-    if isinstance(reply, PlainReply) and exchange.cost_microusd is not None:
-        headers.append((b"x-tierway-cost", format_usd(exchange.cost_microusd).encode("ascii")))
+        headers.append((b"x-tierway-cache", b"miss;" + exchange.miss_reason.encode()))
+    if exchange.cost_microusd is not None:
+        headers.append((b"x-tierway-cost", format_usd(exchange.cost_microusd)))
     headers.append((b"x-tierway-overhead-ms", b"%.3f" % (exchange.overhead_s * 1000)))
+    return headers
+
+
+@lru_cache(1024)
+def _decided(model: str, tier: str | None, confidence: float, reason: str) -> Headers:
+    """Return the headers that are the same for many requests."""
+    headers = [(b"x-tierway-tier", f"{tier or 'none'};{confidence:.2f};{reason}".encode("ascii", "replace"))]
+    if model:
+        headers.append((b"x-tierway-model", model.encode("latin-1", "replace")))
     return headers

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from litestar.types import Scope
 
 from gateway.domain.money import format_usd
 from gateway.domain.usage import Usage
@@ -14,11 +13,6 @@ from gateway.exchange import Exchange
 from gateway.upstreams.base import StreamReply
 
 _DONE: Final = b"data: [DONE]\n\n"
-
-
-def wants_explanation(scope: Scope) -> bool:
-    """Tell whether the caller asked for the explanation."""
-    return (b"x-tierway-explain", b"full") in scope["headers"]
 
 
 def explain_document(body: bytes, exchange: Exchange) -> bytes:
@@ -85,7 +79,7 @@ def _explanation(exchange: Exchange) -> dict[str, Any]:
         "attempts": exchange.attempts,
         "cache": exchange.hit.kind if exchange.hit else exchange.miss_reason,
         "usage": {field: getattr(usage, field) for field in usage.__struct_fields__},
-        "cost_usd": None if cost is None else format_usd(cost),
+        "cost_usd": None if cost is None else format_usd(cost).decode(),
         "overhead_ms": round(exchange.overhead_s * 1000, 3),
         "upstream_ms": round(exchange.upstream_s * 1000, 3),
     }

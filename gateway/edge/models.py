@@ -37,7 +37,7 @@ class ModelsRoute:
         if not await allows(scope, send, "GET"):
             return
         version = self._current.version
-        caller = exchange.caller = version.pipeline.authenticate(exchange.token, exchange.address)
+        caller = version.pipeline.authenticate(exchange)
         names = [name for name in version.pipeline.router.names() if caller.may_use(name)]
         model_id = asked.strip("/")
         if not model_id:

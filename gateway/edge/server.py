@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +23,9 @@ KEEP_ALIVE_S: Final = 75
 """Seconds an idle client connection is kept: longer than clients keep theirs, so that they close first."""
 
 BACKLOG: Final = 4096
+
+GC_THRESHOLD: Final = (10_000, 20, 20)
+"""Allocations between collections of the youngest generation, and how many of those before an older one's."""
 
 log = logging.getLogger("tierway")
 
@@ -87,6 +91,7 @@ class _MainServer(uvicorn.Server):
         """Start listening."""
         await super().startup(sockets)
         if self.started:
+            _settle_memory()
             address = self.servers[0].sockets[0].getsockname()
             scheme = "https" if self.config.is_ssl else "http"
             name = f"[{address[0]}]" if ":" in address[0] else address[0]
@@ -96,6 +101,17 @@ class _MainServer(uvicorn.Server):
         """Stop taking work, let requests finish, then end."""
         self._current.draining = True
         await super().shutdown(sockets)
+
+
+def _settle_memory() -> None:
+    """Take what start-up made out of the garbage collector's sight, and let it run less often.
+
+    The quarter of a million objects of imported libraries never go away; a full collection over them stopped
+    every request for 50 ms, several times a second under load.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
 
 
 class _SideServer(uvicorn.Server):

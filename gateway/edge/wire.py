@@ -33,9 +33,16 @@ class Wire(HttpToolsProtocol):
         if self._watched is not None:
             self._watched.cancel()
 
-    def watch(self, task: asyncio.Task[Any] | None) -> None:
-        """Name the task to cancel when the caller leaves, None for no task any more."""
+    def watch_this_task(self) -> asyncio.Task[Any]:
+        """Cancel the running task when the caller leaves, and return it."""
+        task = asyncio.current_task(self.loop)
+        assert task is not None  # noqa: S101  the server answers each request in a task
         self._watched = task
+        return task
+
+    def unwatch(self) -> None:
+        """Cancel nothing any more: the request is answered."""
+        self._watched = None
 
     def hang_up(self) -> None:
         """Close the connection once what was sent is out, without the bytes that would end the body well."""

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.domain.chat import ChatRequest
 from gateway.domain.usage import Usage
+from gateway.upstreams.transport import Patience
 
 
 class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,13 +18,13 @@ class ChatCall(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         request: as the caller sent it.
         model: the model's name at the upstream.
-        deadline: the caller's own, in seconds of the loop's clock.
+        patience: how long the caller waits.
         headers: the caller's headers that travel on (tracing), names in lower case.
     """
 
     request: ChatRequest
     model: str
-    deadline: float
+    patience: Patience
     headers: Sequence[tuple[bytes, bytes]] = ()
 
 

@@ -86,7 +86,7 @@ class OpenAICompatible:
             edits |= request.edits_for_usage()
         accept = b"text/event-stream" if request.stream else b"application/json"
         headers = [*self._headers, (b"accept", accept), *call.headers]
-        response = await self._transport.send(Request(self._target, headers, request.edited(edits)), call.deadline)
+        response = await self._transport.send(Request(self._target, headers, request.edited(edits)), call.patience)
         try:
             if not 200 <= response.status < 300:  # noqa: PLR2004  HTTP's range of success
                 raise refusal(response.status, response.headers, await response.read(), self._secret)

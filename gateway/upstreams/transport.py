@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -63,6 +63,88 @@ class Engine(Protocol):
         """Close every connection."""
 
 
+class Patience:
+    """How long a request waits for upstreams: cancels its task once one has been silent for too long.
+
+    One timer serves a whole request: `wait` only notes how long the next byte may take, and the timer, when it
+    fires, goes back to sleep if there was a byte in between. A stream of a thousand chunks sets one timer.
+
+    Args:
+        task: the task that waits.
+
+    Attributes:
+        deadline: the caller's own, in seconds of the loop's clock.
+    """
+
+    __slots__ = ("_handle", "_late", "_limit", "_task", "_time", "_total", "deadline", "loop")
+
+    def __init__(self, task: asyncio.Task[object]) -> None:
+        self.loop = task.get_loop()
+        self._task = task
+        self._time = self.loop.time
+        self.deadline = self._total = _NEVER
+        self._limit = _NEVER
+        self._late = False
+        self._handle: asyncio.TimerHandle | None = None
+
+    def allow(self, seconds: float) -> None:
+        """Set the caller's deadline, counted from now."""
+        self.deadline = self._total = self._time() + seconds
+
+    def begin(self, total_s: float, first_byte_s: float) -> None:
+        """Start a call that may take `total_s` seconds, and `first_byte_s` until its first byte."""
+        now = self._time()
+        self._total = min(now + total_s, self.deadline)
+        self._limit = min(now + first_byte_s, self._total)
+        if self._handle is None:
+            self._handle = self.loop.call_at(self._limit, self._fire)
+
+    def wait(self, seconds: float) -> None:
+        """Allow this many seconds from now until the next byte."""
+        self._limit = min(self._time() + seconds, self._total)
+        if self._handle is None:
+            self._handle = self.loop.call_at(self._limit, self._fire)
+
+    def rest(self) -> None:
+        """Stop counting: the next thing waited for is not the upstream."""
+        self._limit = _NEVER
+
+    def end(self) -> None:
+        """Take the timer back."""
+        self._limit = _NEVER
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def is_over(self) -> bool:
+        """Tell whether the caller's deadline has passed."""
+        return self._time() >= self.deadline
+
+    def raise_if_late(self) -> None:
+        """Turn a cancellation that this object caused into the error it stands for."""
+        self._limit = _NEVER
+        if not self._late:
+            return
+        self._late = False
+        self._task.uncancel()
+        if self.is_over():
+            raise DeadlineExceededError("The request's deadline passed before the answer was complete.")
+        raise UpstreamTimeoutError("The upstream did not answer in time.")
+
+    def _fire(self) -> None:
+        self._handle = None
+        if self._limit == _NEVER:
+            return
+        if self._time() < self._limit:
+            self._handle = self.loop.call_at(self._limit, self._fire)
+        else:
+            self._late = True
+            self._task.cancel()
+
+
+_NEVER: Final = float("inf")
+
+
 class Transport:
     """Calls one upstream within its timeouts and each request's own deadline.
 
@@ -73,16 +155,17 @@ class Transport:
 
     def __init__(self, engine: Engine, timeouts: Timeouts) -> None:
         self._engine = engine
-        self._timeouts = timeouts
+        self._total_s = timeouts.total_s
+        self._first_byte_s = timeouts.first_byte_s
         self.idle_s = timeouts.idle_s
         self.calls = self.sent_bytes = self.received_bytes = 0
 
-    async def send(self, request: Request, deadline: float) -> Response:
+    async def send(self, request: Request, patience: Patience) -> Response:
         """Send a request and wait for the head of its answer.
 
         Args:
             request: what to send.
-            deadline: the caller's own, in seconds of the loop's clock.
+            patience: of the request that is answered.
 
         Raises:
             DeadlineExceededError: the caller's deadline passed.
@@ -91,18 +174,13 @@ class Transport:
         """
         self.calls += 1
         self.sent_bytes += len(request.body)
-        watch = _Watch(self._timeouts, deadline)
-        watch.wait(self._timeouts.first_byte_s)
+        patience.begin(self._total_s, self._first_byte_s)
         try:
             response = await self._engine.send(request)
         except asyncio.CancelledError:
-            watch.raise_if_late()
+            patience.raise_if_late()
             raise
-        except BaseException:
-            watch.stop()
-            raise
-        watch.rest()
-        return Response(response, watch, self)
+        return Response(response, patience, self)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -116,13 +194,12 @@ class Transport:
 class Response:
     """An answer whose head has arrived; `close` must be called, in every case."""
 
-    __slots__ = ("_idle_s", "_response", "_transport", "_watch", "headers", "status")
+    __slots__ = ("_patience", "_response", "_transport", "headers", "status")
 
-    def __init__(self, response: EngineResponse, watch: _Watch, transport: Transport) -> None:
+    def __init__(self, response: EngineResponse, patience: Patience, transport: Transport) -> None:
         self._response = response
-        self._watch = watch
+        self._patience = patience
         self._transport = transport
-        self._idle_s = transport.idle_s
         self.status = response.status
         self.headers = response.headers
 
@@ -135,13 +212,14 @@ class Response:
 
     async def chunk(self) -> bytes | None:
         """Return the next bytes of the body, or None at its end. Raises what `Transport.send` does."""
-        self._watch.wait(self._idle_s)
+        patience = self._patience
+        patience.wait(self._transport.idle_s)
         try:
             chunk = await self._response.chunk()
         except asyncio.CancelledError:
-            self._watch.raise_if_late()
+            patience.raise_if_late()
             raise
-        self._watch.rest()
+        patience.rest()
         if chunk is not None:
             self._transport.received_bytes += len(chunk)
         return chunk
@@ -152,75 +230,19 @@ class Response:
         Raises:
             UpstreamGarbledError: it is longer than `limit` bytes.
         """
-        first = await self.chunk()
-        if first is None:
-            return b""
-        pieces, size = [first], len(first)
-        while (chunk := await self.chunk()) is not None:
+        body = await self.chunk() or b""
+        if (chunk := await self.chunk()) is None:
+            return body
+        pieces, size = [body], len(body)
+        while chunk is not None:
             pieces.append(chunk)
             size += len(chunk)
             if size > limit:
                 raise UpstreamGarbledError("The upstream's answer is longer than the gateway accepts.")
+            chunk = await self.chunk()
         return b"".join(pieces)
 
     async def close(self) -> None:
-        """Stop the clock and give the connection back, or abort it when the body was not read to its end."""
-        self._watch.stop()
+        """Give the connection back, or abort it when the body was not read to its end."""
+        self._patience.rest()
         await self._response.close()
-
-
-class _Watch:
-    """Cancels the task it was made in once the upstream has been silent for too long.
-
-    One timer serves a whole call: `wait` only notes how long the next byte may take, and the timer, when it
-    fires, goes back to sleep if there was a byte in between. A stream of a thousand chunks sets one timer.
-    """
-
-    __slots__ = ("_deadline", "_handle", "_late", "_limit", "_loop", "_task", "_total")
-
-    def __init__(self, timeouts: Timeouts, deadline: float) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  the seam is only called from a task
-        self._task = task
-        self._loop = asyncio.get_running_loop()
-        self._deadline = deadline
-        self._total = self._loop.time() + timeouts.total_s
-        self._limit = 0.0
-        self._late = False
-        self._handle: asyncio.TimerHandle | None = None
-
-    def wait(self, seconds: float) -> None:
-        """Allow this many seconds from now until the next byte."""
-        self._limit = min(self._loop.time() + seconds, self._deadline, self._total)
-        if self._handle is None:
-            self._handle = self._loop.call_at(self._limit, self._fire)
-
-    def rest(self) -> None:
-        """Stop counting: the next thing waited for is not the upstream."""
-        self._limit = float("inf")
-
-    def stop(self) -> None:
-        """Never fire again."""
-        if self._handle is not None:
-            self._handle.cancel()
-        self._limit = float("inf")
-
-    def raise_if_late(self) -> None:
-        """Turn the cancellation this watch caused into the error it stands for."""
-        self.stop()
-        if not self._late:
-            return
-        self._task.uncancel()
-        if self._loop.time() >= self._deadline:
-            raise DeadlineExceededError("The request's deadline passed before the answer was complete.")
-        raise UpstreamTimeoutError("The upstream did not answer in time.")
-
-    def _fire(self) -> None:
-        self._handle = None
-        if self._limit == float("inf"):
-            return
-        if self._loop.time() < self._limit:
-            self._handle = self._loop.call_at(self._limit, self._fire)
-        else:
-            self._late = True
-            self._task.cancel()

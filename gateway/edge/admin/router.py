@@ -12,6 +12,7 @@ from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError, No
 from gateway.edge.admin.keys import keys_router
 from gateway.edge.answer import exchange_of
 from gateway.edge.current import Current
+from gateway.pipeline import token_of
 from policies.authenticate import digest_of
 
 
@@ -34,7 +35,7 @@ def require_admin_key(connection: ASGIConnection, _: BaseRouteHandler) -> None: 
     admin_key = current.version.settings.server.admin_key
     if admin_key is None:
         raise NotPermittedError("The admin API is off: set 'server.admin_key' in the settings file.", code="admin_off")
-    sent = exchange.token or ""
+    sent = token_of(exchange.headers) or ""
     if hmac.compare_digest(digest_of(sent), digest_of(admin_key.reveal())):
         return
     wait_s = current.throttle(exchange.address) if sent else None
