@@ -22,9 +22,7 @@ class ExactCache:
         clock: seconds that never go back.
     """
 
-    def __init__(
-        self, settings: CacheSettings, backend: Backend, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: CacheSettings, backend: Backend, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._backend = backend
         self._clock = clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -14,6 +15,7 @@ from typing import Final
 
 from cache.catalogue import build_cache
 from gateway import settings as settings_file
+from gateway.domain.money import Price
 from gateway.edge.current import Current, Version
 from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
@@ -21,6 +23,7 @@ from gateway.settings import Settings, SettingsError
 from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
 from gateway.upstreams.base import Upstream
 from gateway.upstreams.catalogue import build_upstream
+from gateway.upstreams.settings import EchoUpstream
 from policies.authenticate import KeyRing
 from policies.rate_limit import ConcurrencyLimit
 from policies.sanitise.size import PromptSize
@@ -39,6 +42,8 @@ FILE_POLL_S: Final = 1.0
 """Seconds between looks at the settings file."""
 
 BUILT_IN: Final = "built-in"
+
+FREE: Final = Price(input=0.0, output=0.0)
 
 
 class Gateway:
@@ -59,7 +64,7 @@ class Gateway:
         self._host = host
         self._settings = settings
         self._upstreams: dict[str, Upstream] = {}
-        self._retired: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._limit = ConcurrencyLimit(settings.organisation.limits)
         self.throttle = LoginThrottle()
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
@@ -90,15 +95,19 @@ class Gateway:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run what goes on beside requests; on leaving, close everything."""
-        tasks = [asyncio.create_task(self._follow_keys()), asyncio.create_task(asyncio.to_thread(self.throttle.prepare))]
+        tasks = [
+            asyncio.create_task(self._follow_keys()),
+            asyncio.create_task(asyncio.to_thread(self.throttle.prepare)),
+        ]
         if self._path is not None:
             tasks.append(asyncio.create_task(self._follow_file(self._path)))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_soon)
         try:
             yield
         finally:
-            for task in (*tasks, *self._retired):
+            for task in (*tasks, *self._background):
                 task.cancel()
-            await asyncio.gather(*tasks, *self._retired, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._background, return_exceptions=True)
             for upstream in self._upstreams.values():
                 await upstream.close()
             self.keys.close()
@@ -136,7 +145,7 @@ class Gateway:
         except (SettingsError, OSError, ssl.SSLError) as error:
             if current.reload_error != str(error):
                 current.telemetry.reloads["failed"] += 1
-                log.error("settings not reloaded, the last good ones stay in force: %s", error)
+                log.error("settings not reloaded, the last good ones stay in force: %s", error)  # noqa: TRY400  it is a user's typo, not a crash
             current.reload_error = str(error)
             return
         self._ring, self._settings = ring, settings
@@ -163,7 +172,7 @@ class Gateway:
                 raise SettingsError(f"upstreams.{name}: {error}") from error
         if served is None or served.cache != settings.cache:
             self._cache = build_cache(settings.cache)
-        self._prices = PriceTable(settings.models, settings.upstreams)
+        self._prices = PriceTable(_prices(settings))
         self._upstreams = upstreams
         router = Router(settings.router, build_strategy(settings.router), settings.models, settings.aliases)
         pipeline = Pipeline(
@@ -196,8 +205,8 @@ class Gateway:
             await upstream.close()
 
         task = asyncio.create_task(close_later())
-        self._retired.add(task)
-        task.add_done_callback(self._retired.discard)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _follow_keys(self) -> None:
         while True:
@@ -214,6 +223,12 @@ class Gateway:
                 seen = stamp
                 with suppress(Exception):
                     await self.reload()
+
+    def _reload_soon(self) -> None:
+        """Reload now, as SIGHUP asks."""
+        task = asyncio.create_task(self.reload())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _gauges(self) -> Iterable[Metric]:
         version = self.current.version
@@ -233,6 +248,15 @@ class Gateway:
             "look_up": float(version.pipeline.cache_failures),
         }
         yield counter("tierway_stage_failures", "Failures of stages that let a request go on.", "stage", failures)
+
+
+def _prices(settings: Settings) -> dict[str, Price | str]:
+    """Return each model's price, or the name to look it up by; the offline upstream is free."""
+    prices: dict[str, Price | str] = {}
+    for name, model in settings.models.items():
+        is_free = isinstance(settings.upstreams[model.upstream], EchoUpstream)
+        prices[name] = model.price or (FREE if is_free else model.model or name)
+    return prices
 
 
 def is_loopback(host: str) -> bool:

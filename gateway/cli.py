@@ -137,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     one = _verb(verbs, "serve", serve, "start the gateway")
     one.add_argument("--host", help="address to listen on (default: server.host, 127.0.0.1)")
-    one.add_argument("--port", type=int, help="port to listen on; 0 lets the system choose (default: server.port, 8080)")
+    one.add_argument(
+        "--port", type=int, help="port to listen on; 0 lets the system choose (default: server.port, 8080)"
+    )
     one.add_argument("--workers", type=int, help="processes (default: server.workers, 1)")
     _verb(verbs, "check", check, "validate a settings file; exit 1 says where it is wrong")
     _verb(verbs, "schema", schema, "print the JSON Schema of the settings file, for editors")
@@ -177,7 +179,7 @@ def _banner(settings: Settings, url: str, *, is_open: bool, config: Path | None)
 
 
 def _name(text: str) -> str:
-    if not text or len(text) > 64 or not all(c.isalnum() or c in "._-" for c in text):  # noqa: PLR2004
+    if not text or len(text) > 64 or not all(c.isalnum() or c in "._-" for c in text):
         raise argparse.ArgumentTypeError("letters, digits, dot, dash and underscore, at most 64")
     return text
 

@@ -1,16 +1,16 @@
 """The nine stages of a request, in order.
 
-| # | stage        | where                           | takes -> gives                  | says no with                | if it breaks        |
-|---|--------------|---------------------------------|---------------------------------|-----------------------------|---------------------|
-| 1 | edge         | gateway/edge/chat.py            | bytes -> Exchange, ChatRequest  | InvalidRequestError         | 500                 |
-| 2 | authenticate | policies/authenticate.py        | key -> Caller                   | NotAuthenticatedError       | closed: 503         |
-| 3 | sanitise     | policies/sanitise/              | ChatRequest -> the same         | PromptRejectedError         | closed: 503         |
-| 4 | reserve      | policies/rate_limit.py          | Caller -> Hold                  | RateLimitedError            | closed: 503         |
-| 5 | route        | router/                         | ChatRequest -> Decision         | UnknownModelError           | default tier        |
-| 6 | look up      | cache/                          | key -> Hit or None              | -                           | open: a miss        |
-| 7 | answer       | gateway/upstreams/              | ChatRequest -> Reply            | UpstreamError and kin       | next candidate      |
-| 8 | settle       | Hold.settle                     | Usage -> charge                 | -                           | logged, reply stays |
-| 9 | record       | gateway/telemetry.py            | Exchange -> metrics, a log line | -                           | open                |
+| # | stage        | where                    | takes -> gives                 | says no with          | if it breaks |
+|---|--------------|--------------------------|--------------------------------|-----------------------|--------------|
+| 1 | edge         | gateway/edge/chat.py     | bytes -> Exchange, ChatRequest | InvalidRequestError   | 500          |
+| 2 | authenticate | policies/authenticate.py | key -> Caller                  | NotAuthenticatedError | closed: 503  |
+| 3 | sanitise     | policies/sanitise/       | ChatRequest -> the same        | PromptRejectedError   | closed: 503  |
+| 4 | reserve      | policies/rate_limit.py   | Caller -> Hold                 | RateLimitedError      | closed: 503  |
+| 5 | route        | router/                  | ChatRequest -> Decision        | UnknownModelError     | default tier |
+| 6 | look up      | cache/                   | key -> Hit or None             | -                     | open: a miss |
+| 7 | answer       | gateway/upstreams/       | ChatRequest -> Reply           | UpstreamError and kin | next in line |
+| 8 | settle       | Hold.settle              | Usage -> charge                | -                     | logged       |
+| 9 | record       | gateway/telemetry.py     | Exchange -> metrics, log line  | -                     | open         |
 
 The caller is known before the body is read, so that a stranger cannot make the gateway read 32 MB: stage 1 ends
 inside `run`. Stages 8 and 9 run when the last byte is sent or the caller has left: see `Exchange.close`.
@@ -83,11 +83,9 @@ class Pipeline:
         self._sanitise(request)  # 3
         await self._reserve(exchange, caller, request)  # 4
         self._route(exchange, caller, request)  # 5
-        reply = await self._look_up(exchange, caller, request)  # 6
-        if reply is None:
-            reply = await self._answer(exchange, request)  # 7
-        exchange.reply = reply
-        return reply
+        found = await self._look_up(exchange, caller, request)  # 6
+        exchange.reply = found or await self._answer(exchange, request)  # 7
+        return exchange.reply
 
     def authenticate(self, exchange: Exchange) -> Caller:
         """Tell who asks; also for routes without the other stages."""
@@ -178,14 +176,17 @@ class Pipeline:
             exchange.usage = reply.usage()
             exchange.cost_microusd = self._prices.cost(exchange.routed_model, exchange.usage)
         try:
-            hold.settle(exchange.usage, exchange.cost_microusd or 0)
+            if reply is None:
+                hold.release()
+            else:
+                hold.settle(exchange.usage, exchange.cost_microusd or 0)
         except Exception:
             log.exception("settling failed", extra={"request_id": exchange.request_id})
 
     async def _store(self, exchange: Exchange, cache: ExactCache, key: bytes) -> None:
         """Keep a complete plain answer whose last byte was sent."""
         reply = exchange.reply
-        if not isinstance(reply, PlainReply) or exchange.status != 200:  # noqa: PLR2004  HTTP's own number
+        if not isinstance(reply, PlainReply) or exchange.status != 200:
             return
         try:
             await cache.store(key, reply.body, reply.usage, reply.answered_model)

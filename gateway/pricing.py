@@ -8,9 +8,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.money import PER_MILLION, ceil_div
+from gateway.domain.money import PER_MILLION, Price, ceil_div
 from gateway.domain.usage import Usage
-from gateway.upstreams.settings import AnyUpstream, EchoUpstream, Model, Price
 
 _PROBE_TOKENS: Final = 1000
 """Tokens a price is asked for when it is compiled: below every provider's first step for long prompts."""
@@ -39,30 +38,21 @@ class PriceTable:
     """The rate of every configured model.
 
     Args:
-        models: their settings; a price given there counts.
-        upstreams: whose models are free when they are offline.
+        prices: for each model its price, or the name under which genai-prices may know it.
     """
 
-    def __init__(self, models: Mapping[str, Model], upstreams: Mapping[str, AnyUpstream]) -> None:
+    def __init__(self, prices: Mapping[str, Price | str]) -> None:
         self._rates: dict[str, Rate] = {}
-        for name, model in models.items():
-            rate = _rate_of(name, model, upstreams[model.upstream])
+        for name, price in prices.items():
+            rate = _from_catalogue(price) if isinstance(price, str) else _from_settings(price)
             if rate is not None:
                 self._rates[name] = rate
-        self.unpriced = sorted(set(models) - set(self._rates))
+        self.unpriced = sorted(set(prices) - set(self._rates))
 
     def cost(self, model: str, usage: Usage) -> int | None:
         """Return what `usage` of a model costs in micro-dollars, None where its price is not known."""
         rate = self._rates.get(model)
         return None if rate is None else rate.cost(usage)
-
-
-def _rate_of(name: str, model: Model, upstream: AnyUpstream) -> Rate | None:
-    if model.price is not None:
-        return _from_settings(model.price)
-    if isinstance(upstream, EchoUpstream):
-        return Rate(0, 0, 0, 0)
-    return _from_catalogue(model.model or name)
 
 
 def _from_settings(price: Price) -> Rate:

@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -15,8 +16,9 @@ import msgspec
 import yaml
 
 from cache.settings import CacheSettings
+from gateway.domain.money import Price
 from gateway.domain.secret import Secret
-from gateway.upstreams.settings import AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Price, Timeouts
+from gateway.upstreams.settings import AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Timeouts
 from policies.settings import (
     GuardSettings,
     KeySettings,
@@ -328,9 +330,9 @@ def _suggest(name: str) -> str:
 def _culprit(tree: dict[str, Any], path: str, mapping: dict[str, Any], message: str) -> str:
     """Find the entry of `mapping` that the validation of the whole tree stumbles over."""
     entries = dict(mapping)
-    for name in entries:
+    for name, entry in entries.items():
         mapping.clear()
-        mapping[name] = entries[name]
+        mapping[name] = entry
         try:
             msgspec.convert(tree, Settings, dec_hook=_decode_secret)
         except msgspec.ValidationError as error:
@@ -355,13 +357,17 @@ def _check_references(settings: Settings) -> None:
         for index, name in enumerate(candidates):
             if name not in settings.models:
                 raise SettingsError(f"router.tiers.{tier}[{index}]: no model is called '{name}'")
+    _check_aliases(settings)
+    _check_keys(settings)
+
+
+def _check_aliases(settings: Settings) -> None:
     virtual = {"auto", *(f"auto/{tier}" for tier in TIERS)}
     for name, target in settings.aliases.items():
         if name in settings.models or name in virtual:
             raise SettingsError(f"aliases.{name}: a model of that name exists already")
         if target not in settings.models and target not in virtual:
             raise SettingsError(f"aliases.{name}: '{target}' is neither a model nor auto, auto/simple, ...")
-    _check_keys(settings)
 
 
 def _check_keys(settings: Settings) -> None:
@@ -410,7 +416,7 @@ def field_docs(struct: type[msgspec.Struct]) -> dict[str, str]:
     """Return the docstrings that stand under the fields of a settings struct."""
     body = ast.parse(inspect.getsource(struct)).body[0].body  # type: ignore[attr-defined]
     docs = {}
-    for field, text in zip(body, body[1:], strict=False):
+    for field, text in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
             docs[field.target.id] = inspect.cleandoc(text.value.value)  # type: ignore[union-attr, attr-defined]
     return docs

@@ -33,6 +33,8 @@ OTHER: Final = "other"
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
+__all__ = ["CONTENT_TYPE", "LogWriter", "Metric", "Record", "Telemetry", "counter", "gauge", "info", "standard_output"]
+
 _LOG_LINES: Final = 20_000
 _LOG_FLUSH_S: Final = 0.25
 
@@ -160,7 +162,7 @@ class Telemetry:
         self._registry = CollectorRegistry(auto_describe=False)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
-        self._registry.register(self)  # type: ignore[arg-type]  # a collector is anything with `collect`
+        self._registry.register(self)
 
     def show_also(self, gauges: Callable[[], Iterable[Metric]]) -> None:
         """Add families that are made at each reading, such as states of upstreams."""
@@ -229,8 +231,8 @@ class Telemetry:
         requests = CounterMetricFamily(
             "tierway_requests", "Requests ended.", labels=["route", "team", "model", "tier", "status"]
         )
-        for (*labels, status), count in self._requests.items():
-            requests.add_metric([*labels, str(status)], count)  # type: ignore[list-item]  # a star takes the strings
+        for (route, team, model, tier, status), count in self._requests.items():
+            requests.add_metric([route, team, model, tier, str(status)], count)
         yield requests
         errors = CounterMetricFamily("tierway_errors", "Requests answered with an error.", labels=["code", "source"])
         for pair, count in self._errors.items():
@@ -244,11 +246,11 @@ class Telemetry:
             "tierway_tokens", "Tokens by class; the classes are disjoint.", labels=["team", "model", "tier", "class"]
         )
         cost = CounterMetricFamily("tierway_cost_usd", "US dollars spent.", labels=["team", "model", "tier"])
-        for labels, series in self._series.items():
+        for key, series in self._series.items():
             for name, count in series.tokens.items():
                 if count:
-                    tokens.add_metric([*labels, name.removesuffix("_tokens")], count)
-            cost.add_metric(labels, series.cost_microusd / PER_MILLION)
+                    tokens.add_metric([*key, name.removesuffix("_tokens")], count)
+            cost.add_metric(key, series.cost_microusd / PER_MILLION)
         yield tokens
         yield cost
 
@@ -335,7 +337,7 @@ class LogWriter:
     def _run(self) -> None:
         encode = msgspec.json.Encoder().encode
         while not self._stop.wait(_LOG_FLUSH_S) or self._pending:
-            lines = []
+            lines: list[bytes] = []
             while self._pending and len(lines) < _LOG_LINES:
                 lines.append(encode(self._pending.popleft()))
             if not lines:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import hmac
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -103,9 +103,7 @@ class KeyRing:
         caller = self._caller(record.team, record.name, record.id, record.models, record.metadata)
         return _Entry(record.digest, caller, _or_never(record.expires_at))
 
-    def _caller(
-        self, team: str, key: str, key_id: str, models: tuple[str, ...], metadata: dict[str, str]
-    ) -> Caller:
+    def _caller(self, team: str, key: str, key_id: str, models: tuple[str, ...], metadata: dict[str, str]) -> Caller:
         organisation = self._organisation
         known = organisation.teams.get(team)
         levels = (organisation.models, known.models if known else ("*",), models)
@@ -124,11 +122,11 @@ def _or_never(at: float | None) -> float:
 
 
 def digest_of(token: str) -> bytes:
-    """Return what is kept of a key: its SHA-256."""
-    return hashlib.sha256(token.encode()).digest()
+    """Return what is kept of a key: its BLAKE2b-256, which costs half of what SHA-256 does through OpenSSL."""
+    return blake2b(token.encode(), digest_size=32).digest()
 
 
-def make_key(  # noqa: PLR0913  one argument a fact about the key
+def make_key(
     team: str,
     name: str,
     *,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
+import jiter
 import msgspec
 
 from gateway.domain.errors import InvalidRequestError
@@ -23,41 +24,29 @@ class Key:
 Members = dict[Key, msgspec.Raw]
 """The members of one JSON object in the order sent, repeated names included, values as sent."""
 
-_Kinds = frozenset[int]
-"""First bytes that tell the type of a JSON value."""
+_SPLIT: Final = msgspec.json.Decoder(Members, dec_hook=Key)
+_SPLIT_EACH: Final = msgspec.json.Decoder(list[Members], dec_hook=Key)
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-_SPLIT_OBJECT: Final = msgspec.json.Decoder(Members, dec_hook=Key)
-_SPLIT_OBJECTS: Final = msgspec.json.Decoder(list[Members], dec_hook=Key)
-_FLAG: Final = msgspec.json.Decoder(bool | None)
-_COUNT: Final = msgspec.json.Decoder(_Count | None)
-_NUMBER: Final = msgspec.json.Decoder(float | None)
-_TEXT: Final = msgspec.json.Decoder(str)
-_OPTIONAL_TEXT: Final = msgspec.json.Decoder(str | None)
-_OPTIONS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
-
-_OBJECT, _ARRAY, _STRING, _NULL = b'{["n'
-
-_JUDGED: Final[Mapping[str, tuple[msgspec.json.Decoder[Any] | _Kinds, str]]] = {
-    "model": (_TEXT, "a string"),
-    "messages": (frozenset({_ARRAY}), "an array of messages"),
-    "stream": (_FLAG, "true or false"),
-    "stream_options": (_OPTIONS, "an object"),
-    "max_tokens": (_COUNT, "a whole number, 0 or more"),
-    "max_completion_tokens": (_COUNT, "a whole number, 0 or more"),
-    "n": (_COUNT, "a whole number, 0 or more"),
-    "temperature": (_NUMBER, "a number"),
-    "user": (_OPTIONAL_TEXT, "a string"),
-    "tools": (frozenset({_ARRAY, _NULL}), "an array of tools"),
-    "tool_choice": (frozenset({_STRING, _OBJECT, _NULL}), "a string or an object"),
-    "response_format": (frozenset({_OBJECT, _NULL}), "an object"),
+_JUDGED: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+    "model": ((str,), "a string"),
+    "messages": ((list,), "an array of messages"),
+    "stream": ((bool, type(None)), "true or false"),
+    "stream_options": ((dict, type(None)), "an object"),
+    "max_tokens": ((int, type(None)), "a whole number, 0 or more"),
+    "max_completion_tokens": ((int, type(None)), "a whole number, 0 or more"),
+    "n": ((int, type(None)), "a whole number, 0 or more"),
+    "temperature": ((int, float, type(None)), "a number"),
+    "user": ((str, type(None)), "a string"),
+    "tools": ((list, type(None)), "an array of tools"),
+    "tool_choice": ((str, dict, type(None)), "a string or an object"),
+    "response_format": ((dict, type(None)), "an object"),
 }
-"""Top-level members the gateway acts on: how each is read, and how its type is named to the caller."""
+"""Top-level members the gateway acts on: their types, and how those are named to the caller."""
 
+_COUNTS: Final = frozenset({"max_tokens", "max_completion_tokens", "n"})
 _KNOWN: Final = frozenset(_JUDGED) | {"top_p", "seed", "stop", "frequency_penalty", "presence_penalty", "metadata"}
-_KNOWN_IN_MESSAGE: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "refusal"})
-_KNOWN_IN_PART: Final = frozenset({"type", "text", "image_url", "input_audio", "file", "refusal"})
-_JUDGED_ANYWHERE: Final = frozenset(_JUDGED) | _KNOWN_IN_MESSAGE | _KNOWN_IN_PART
+_JUDGED_IN_MESSAGE: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "refusal"})
+_JUDGED_IN_PART: Final = frozenset({"type", "text", "image_url", "input_audio", "file", "refusal"})
 
 _MEMBER_NAME: Final = re.compile(rb'[\s,{]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*')
 _ESCAPE: Final = re.compile(
@@ -79,43 +68,28 @@ class ChatRequest:
 
     Attributes:
         body: the JSON document as received (inflated if it was compressed).
+        document: the same, decoded; half surrogate pairs read as U+FFFD.
         model: the requested model name.
-        messages: the members of each message, values as sent.
+        messages: the decoded messages, each with a `role`; `content` is a string, a list of objects or None.
         stream: whether the caller asked for server-sent events.
         wants_usage: whether the caller asked for the usage chunk of a stream.
         max_output_tokens: the smaller of the two limits the caller may set, or None.
-        choices: how many answers were asked for.
-        temperature, user: as sent, or None.
     """
 
-    __slots__ = (
-        "_members",
-        "body",
-        "choices",
-        "max_output_tokens",
-        "messages",
-        "model",
-        "stream",
-        "stream_options",
-        "temperature",
-        "user",
-        "wants_usage",
-    )
+    __slots__ = ("body", "document", "max_output_tokens", "messages", "model", "stream", "wants_usage")
 
-    def __init__(self, body: bytes, members: Members, fields: Mapping[str, Any], messages: list[dict[str, msgspec.Raw]]) -> None:
+    def __init__(self, body: bytes, document: dict[str, Any]) -> None:
         self.body = body
-        self._members = members
-        self.messages = messages
-        self.model: str = fields["model"]
-        self.stream: bool = fields.get("stream") or False
-        self.stream_options: Mapping[str, msgspec.Raw] | None = fields.get("stream_options")
-        options = self.stream_options or {}
-        self.wants_usage: bool = _is_true(options.get("include_usage"))
-        limits = [fields[k] for k in ("max_completion_tokens", "max_tokens") if fields.get(k) is not None]
-        self.max_output_tokens: int | None = min(limits, default=None)
-        self.choices: int = fields.get("n") or 1
-        self.temperature: float | None = fields.get("temperature")
-        self.user: str | None = fields.get("user")
+        self.document = document
+        self.model: str = document["model"]
+        self.messages: list[dict[str, Any]] = document["messages"]
+        self.stream = document.get("stream") is True
+        options = document.get("stream_options")
+        self.wants_usage = options is not None and options.get("include_usage") is True
+        limit, newer = document.get("max_tokens"), document.get("max_completion_tokens")
+        if newer is not None and (limit is None or newer < limit):
+            limit = newer
+        self.max_output_tokens: int | None = limit
 
     def edited(self, edits: Mapping[str, bytes]) -> bytes:
         """Return the body with top-level members replaced, or put first where they are absent.
@@ -128,7 +102,7 @@ class ChatRequest:
         missing = dict(edits)
         pieces: list[bytes] = []
         position = copied = 0
-        for key, value in self._members.items():
+        for key, value in _split(self.body).items():
             start = _MEMBER_NAME.match(self.body, position).end()  # type: ignore[union-attr]  # it was just parsed
             position = start + len(memoryview(value))
             if (new := missing.pop(key.name, None)) is not None:
@@ -144,15 +118,11 @@ class ChatRequest:
         """Return the edit that makes an OpenAI-compatible upstream end a stream with its usage chunk."""
         if self.wants_usage:
             return {}
-        options = {**(self.stream_options or {}), "include_usage": msgspec.Raw(b"true")}
+        options = {**(self.document.get("stream_options") or {}), "include_usage": True}
         return {"stream_options": msgspec.json.encode(options)}
 
 
-def _is_true(value: msgspec.Raw | None) -> bool:
-    return value is not None and bytes(value) == b"true"
-
-
-def parse_chat(body: bytes) -> ChatRequest:
+def read_chat(body: bytes) -> ChatRequest:
     """Read a chat request.
 
     Raises:
@@ -160,125 +130,129 @@ def parse_chat(body: bytes) -> ChatRequest:
             stands there twice (in any spelling: what is judged must be what is sent).
     """
     try:
-        return _parse(body, body)
-    except msgspec.DecodeError:
-        readable = without_lone_surrogates(body)
-        if readable == body:
-            raise
-        return _parse(readable, body)
+        document = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+    except ValueError:
+        document = _read_carefully(body)
+    _check(document)
+    return ChatRequest(body, document)
 
 
-def read_chat(body: bytes) -> ChatRequest:
-    """Read a chat request, turning every fault of its JSON into an `InvalidRequestError`."""
+def _read_carefully(body: bytes) -> Any:
+    """Read what the strict decoder refused: for repeated names nobody judges, half surrogates, or a real fault."""
     try:
         if not body.isascii():
             body.decode()
-        return parse_chat(body)
+        document = msgspec.json.decode(without_lone_surrogates(body))
+        if isinstance(document, dict):
+            _refuse_repeated(body)
     except UnicodeDecodeError as error:
         message = f"The request body is not valid UTF-8 (byte {error.start})."
         raise InvalidRequestError(message, code="invalid_json") from error
     except RecursionError as error:
         raise InvalidRequestError("The request body is nested too deeply.", code="invalid_json") from error
     except msgspec.DecodeError as error:
+        message = f"The request body is not valid JSON: {error}."
         if not body.strip():
             message = "The request body is empty; a JSON object was expected."
-        else:
-            message = f"The request body is not valid JSON: {error}."
         raise InvalidRequestError(message, code="invalid_json") from error
+    return document
 
 
-def _parse(readable: bytes, original: bytes) -> ChatRequest:
+def _split(body: bytes) -> Members:
     try:
-        members = _SPLIT_OBJECT.decode(readable)
-    except msgspec.ValidationError as error:
-        raise InvalidRequestError("The request body must be a JSON object.", code="invalid_json") from error
-    fields = _read_judged(members)
-    for name in ("model", "messages"):
-        if name not in fields:
-            raise InvalidRequestError(f"Missing required field '{name}'.", param=name, code="missing_required_parameter")
-    if not fields["model"]:
-        raise InvalidRequestError("'model' must not be empty.", param="model")
-    return ChatRequest(original, members, fields, _read_messages(fields["messages"]))
+        return _SPLIT.decode(body)
+    except msgspec.DecodeError:
+        return _SPLIT.decode(without_lone_surrogates(body))
 
 
-def _read_judged(members: Members) -> dict[str, Any]:
-    found = _by_name(members, _KNOWN, "")
-    fields: dict[str, Any] = {}
-    for name, value in found.items():
-        judged = _JUDGED.get(name)
-        if judged is None:
-            continue
-        how, expected = judged
-        if isinstance(how, frozenset):
-            if memoryview(value)[0] not in how:
-                raise _wrong_type(name, expected)
-            fields[name] = value
-        else:
+def _refuse_repeated(body: bytes) -> None:
+    """Refuse a judged name that stands twice at top level, in a message or in a part of one."""
+    top = _split(body)
+    _refuse_repeated_in(top, _JUDGED, "")
+    for index, message in enumerate(_split_each(top, "messages")):
+        _refuse_repeated_in(message, _JUDGED_IN_MESSAGE, f"messages[{index}].")
+        for position, part in enumerate(_split_each(message, "content")):
+            _refuse_repeated_in(part, _JUDGED_IN_PART, f"messages[{index}].content[{position}].")
+
+
+def _split_each(members: Members, name: str) -> list[Members]:
+    """Return the members of each object of an array; nothing for other types, which are refused elsewhere."""
+    for key, value in members.items():
+        if key.name == name:
             try:
-                fields[name] = how.decode(value)
-            except msgspec.ValidationError as error:
-                raise _wrong_type(name, expected) from error
-    return fields
+                return _SPLIT_EACH.decode(without_lone_surrogates(bytes(value)))
+            except msgspec.ValidationError:
+                return []
+    return []
 
 
-def _read_messages(raw: msgspec.Raw) -> list[dict[str, msgspec.Raw]]:
-    try:
-        split = _SPLIT_OBJECTS.decode(raw)
-    except msgspec.ValidationError as error:
-        raise InvalidRequestError("Each of 'messages' must be an object.", param="messages", code="invalid_type") from error
-    messages = []
-    for index, members in enumerate(split):
-        found = _by_name(members, _KNOWN_IN_MESSAGE, "messages", index)
-        role = found.get("role")
-        if role is None:
-            param = f"messages[{index}].role"
-            raise InvalidRequestError(f"Missing required field '{param}'.", param=param, code="missing_required_parameter")
-        if memoryview(role)[0] != _STRING:
-            raise _wrong_type(f"messages[{index}].role", "a string")
-        content = found.get("content")
-        if content is not None and (first := memoryview(content)[0]) != _STRING and first != _NULL:
-            _check_parts(content, first, f"messages[{index}].content")
-        messages.append(found)
-    if not messages:
-        raise InvalidRequestError("'messages' must not be empty.", param="messages")
-    return messages
-
-
-def _check_parts(raw: msgspec.Raw, first: int, where: str) -> None:
-    """Refuse content that is no array of objects, and parts that repeat a judged name."""
-    if first != _ARRAY:
-        raise _wrong_type(where, "a string, an array of parts, or null")
-    try:
-        parts = _SPLIT_OBJECTS.decode(raw)
-    except msgspec.ValidationError as error:
-        raise _wrong_type(where, "an array of objects") from error
-    for index, members in enumerate(parts):
-        _by_name(members, _KNOWN_IN_PART, where, index)
-
-
-def _by_name(members: Members, known: frozenset[str], where: str, index: int | None = None) -> dict[str, msgspec.Raw]:
-    """Return the members by name, refusing a judged name that stands there twice in any spelling."""
-    found = {key.name: value for key, value in members.items()}
-    if len(found) != len(members) or not known.issuperset(found):
-        prefix = where if index is None else f"{where}[{index}]."
-        _refuse_ambiguous([key.name for key in members], known & _JUDGED_ANYWHERE, prefix)
-    return found
-
-
-def _refuse_ambiguous(names: list[str], judged: frozenset[str], prefix: str) -> None:
-    """Refuse judged names that repeat, and `Model` for `model`: a decoder that ignores case would read another value."""
+def _refuse_repeated_in(members: Members, judged: Collection[str], prefix: str) -> None:
     seen = set()
+    for key in members:
+        if key.name in seen:
+            param = prefix + key.name
+            message = f"Field '{param}' stands there twice."
+            raise InvalidRequestError(message, param=param, code="duplicate_parameter")
+        if key.name in judged:
+            seen.add(key.name)
+
+
+def _check(document: Any) -> None:
+    if not isinstance(document, dict):
+        raise InvalidRequestError("The request body must be a JSON object.", code="invalid_json")
+    if not _KNOWN.issuperset(document):
+        _refuse_lookalikes(document, _JUDGED, "")
+    for name, value in document.items():
+        judged = _JUDGED.get(name)
+        if judged is not None and (type(value) not in judged[0] or (name in _COUNTS and (value or 0) < 0)):
+            raise _wrong_type(name, judged[1])
+    for name in ("model", "messages"):
+        if name not in document:
+            raise _missing(name)
+        if not document[name]:
+            raise InvalidRequestError(f"'{name}' must not be empty.", param=name)
+    for index, message in enumerate(document["messages"]):
+        _check_message(message, index)
+
+
+def _check_message(message: Any, index: int) -> None:
+    if type(message) is not dict:
+        raise _wrong_type(f"messages[{index}]", "an object")
+    if not _JUDGED_IN_MESSAGE.issuperset(message):
+        _refuse_lookalikes(message, _JUDGED_IN_MESSAGE, f"messages[{index}].")
+    role = message.get("role")
+    if type(role) is not str:
+        param = f"messages[{index}].role"
+        raise _missing(param) if role is None else _wrong_type(param, "a string")
+    content = message.get("content")
+    if content is not None and type(content) is not str:
+        _check_parts(content, f"messages[{index}].content")
+
+
+def _check_parts(content: Any, where: str) -> None:
+    if type(content) is not list:
+        raise _wrong_type(where, "a string, an array of parts, or null")
+    for position, part in enumerate(content):
+        if type(part) is not dict:
+            raise _wrong_type(f"{where}[{position}]", "an object")
+        if not _JUDGED_IN_PART.issuperset(part):
+            _refuse_lookalikes(part, _JUDGED_IN_PART, f"{where}[{position}].")
+        for name in ("type", "text"):
+            if type(part.get(name, "")) is not str:
+                raise _wrong_type(f"{where}[{position}].{name}", "a string")
+
+
+def _refuse_lookalikes(names: Collection[str], judged: Collection[str], prefix: str) -> None:
+    """Refuse `Model` for `model`: a decoder that ignores letter case would read another value than we judged."""
     for name in names:
         folded = name.casefold()
-        if folded not in judged:
-            continue
-        param = prefix + folded
-        if folded != name:
+        if folded != name and folded in judged:
             message = f"Field '{prefix}{name}' differs only by letter case from '{folded}'."
-            raise InvalidRequestError(message, param=param, code="ambiguous_parameter")
-        if name in seen:
-            raise InvalidRequestError(f"Field '{param}' stands there twice.", param=param, code="duplicate_parameter")
-        seen.add(name)
+            raise InvalidRequestError(message, param=prefix + folded, code="ambiguous_parameter")
+
+
+def _missing(param: str) -> InvalidRequestError:
+    return InvalidRequestError(f"Missing required field '{param}'.", param=param, code="missing_required_parameter")
 
 
 def _wrong_type(param: str, expected: str) -> InvalidRequestError:

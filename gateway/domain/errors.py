@@ -197,7 +197,7 @@ class UpstreamRefusedError(UpstreamError):
         headers: the retry headers it sent, to be passed on.
     """
 
-    def __init__(  # noqa: PLR0913  one argument a field of OpenAI's error object
+    def __init__(
         self,
         message: str,
         *,
@@ -212,7 +212,7 @@ class UpstreamRefusedError(UpstreamError):
         self.code = code
         self.type = type_
         self.headers = headers
-        self.retryable = status >= 500 or status in (408, 429)  # noqa: PLR2004  HTTP's own numbers
+        self.retryable = status >= 500 or status in (408, 429)
 
 
 class UpstreamOverloadedError(UpstreamError):

@@ -1,13 +1,28 @@
-"""Money as whole micro-dollars, rounded up once."""
+"""Money: prices as people write them, amounts as whole micro-dollars, rounded up once."""
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import Annotated
 
-MicroUSD = NewType("MicroUSD", int)
-"""A millionth of a US dollar."""
+import msgspec
 
 PER_MILLION = 1_000_000
+
+Dollars = Annotated[float, msgspec.Meta(ge=0)]
+"""US dollars per million tokens, 0 or more."""
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model costs, in US dollars per million tokens."""
+
+    input: Dollars
+    """Prompt tokens."""
+    output: Dollars
+    """Generated tokens, reasoning included."""
+    cache_read: Dollars | None = None
+    """Prompt tokens served from the provider's prompt cache; the input price where absent."""
+    cache_write: Dollars | None = None
+    """Prompt tokens written to that cache; the input price where absent."""
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

@@ -7,6 +7,7 @@ from litestar.types import Scope, Send
 
 from gateway.domain.errors import GatewayError, MethodNotAllowedError
 from gateway.edge.errors import error_body, error_headers
+from gateway.edge.wire import Wire
 from gateway.exchange import Exchange
 
 Headers = list[tuple[bytes, bytes]]
@@ -30,6 +31,14 @@ async def send_answer(send: Send, exchange: Exchange, status: int, headers: Head
     headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", exchange.request_id.encode("ascii")))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def answer_at_once(wire: Wire, exchange: Exchange, headers: Headers, body: bytes) -> None:
+    """Send a complete answer with status 200 around the ASGI messages."""
+    exchange.status = 200
+    exchange.first_byte_s = exchange.elapsed_s
+    headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", exchange.request_id.encode("ascii")))
+    wire.answer(200, headers, body)
 
 
 async def send_json(send: Send, exchange: Exchange, document: object, status: int = 200) -> None:

@@ -16,17 +16,19 @@ from gateway.domain.errors import (
     RequestTooLargeError,
     UnsupportedMediaError,
 )
+from gateway.edge.wire import Wire
 from gateway.settings import ServerSettings
 
 _OFF_LOOP_BYTES: Final = 64 * 1024
 """Bodies longer than this, compressed or inflated, are inflated in a thread: about a millisecond's work."""
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], settings: ServerSettings) -> bytes:
+async def read_body(wire: Wire, receive: Receive, headers: Mapping[bytes, bytes], settings: ServerSettings) -> bytes:
     """Read the body of one request, inflated.
 
     Args:
-        receive: the ASGI callable.
+        wire: its connection, which may have all of the body.
+        receive: the ASGI callable for what is still to come.
         headers: the request's, names in lower case.
         settings: the bounds.
 
@@ -43,18 +45,18 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], settings: 
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
-    message = await receive()
-    body: bytes = message.get("body", b"")  # type: ignore[assignment]  # a disconnect has none
-    if message.get("more_body"):
-        body = await _read_on(receive, body, limit, settings.body_timeout_s)
+    body = wire.take_body()
+    if body is None:
+        body = await _receive_all(receive, limit, settings.body_timeout_s)
     if len(body) > limit:
         raise _too_large(limit)
     encoding = headers.get(b"content-encoding")
     return body if encoding is None else await _inflate(body, encoding, limit)
 
 
-async def _read_on(receive: Receive, first: bytes, limit: int, timeout_s: float) -> bytes:
-    pieces, size, more = [first], len(first), True
+async def _receive_all(receive: Receive, limit: int, timeout_s: float) -> bytes:
+    pieces: list[bytes] = []
+    size, more = 0, True
     while more:
         try:
             async with asyncio.timeout(timeout_s):
@@ -117,5 +119,3 @@ def _gunzip(body: bytes, most: int) -> bytes:
 def _unzstd(body: bytes, most: int) -> bytes:
     with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(body) as reader:
         return reader.read(most)
-
-

@@ -9,8 +9,8 @@ from litestar.types import Receive, Scope, Send
 
 from gateway.domain.errors import GatewayError
 from gateway.domain.money import format_usd
+from gateway.edge.answer import JSON, Headers, allows, answer_at_once, exchange_of, send_answer
 from gateway.edge.body import read_body
-from gateway.edge.answer import JSON, Headers, allows, exchange_of, send_answer
 from gateway.edge.current import Current
 from gateway.edge.explain import ExplainedStream, explain_document
 from gateway.edge.sse import HEADERS, error_event
@@ -31,10 +31,12 @@ class ChatRoute:
 
     Args:
         current: what is served.
+        around_asgi: whether plain answers may bypass the ASGI messages, which no layer then sees.
     """
 
-    def __init__(self, current: Current) -> None:
+    def __init__(self, current: Current, *, around_asgi: bool) -> None:
         self._current = current
+        self._around_asgi = around_asgi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -43,14 +45,17 @@ class ChatRoute:
         if scope["method"] != "POST" and not await allows(scope, send, "POST"):  # type: ignore[typeddict-item]
             return
         version = self._current.version
-        reading = partial(read_body, receive, exchange.headers, version.settings.server)
+        wire: Wire = scope[SCOPE_KEY]  # type: ignore[literal-required]  # put there by the wire itself
+        reading = partial(read_body, wire, receive, exchange.headers, version.settings.server)
         reply = await version.pipeline.run(exchange, reading)
         explain = exchange.headers.get(b"x-tierway-explain") == b"full"
         if isinstance(reply, PlainReply):
             body = explain_document(reply.body, exchange) if explain else reply.body
-            await send_answer(send, exchange, 200, _headers(exchange, reply), body)
+            if self._around_asgi:
+                answer_at_once(wire, exchange, _headers(exchange, reply), body)
+            else:
+                await send_answer(send, exchange, 200, _headers(exchange, reply), body)
         else:
-            wire: Wire = scope[SCOPE_KEY]  # type: ignore[literal-required]  # put there by the wire itself
             await _send_stream(send, exchange, ExplainedStream(reply, exchange) if explain else reply, wire)
 
 

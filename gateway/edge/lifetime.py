@@ -56,7 +56,7 @@ class Lifetime:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] != "http":
+        if scope["type"] != "http":  # type: ignore[comparison-overlap]  # the enum is a string
             await self._app(scope, receive, send)
             return
         wire: Wire = scope[SCOPE_KEY]  # type: ignore[literal-required]  # put there by the wire itself
@@ -79,9 +79,7 @@ class Lifetime:
         finally:
             wire.unwatch()
             telemetry.in_flight -= 1
-            exchange.patience.end()
-            await exchange.close()
-            self._record(exchange)
+            await self._close(exchange)
 
     def _open(self, scope: Scope, wire: Wire) -> Exchange:
         headers = dict(scope["headers"])
@@ -111,7 +109,13 @@ class Lifetime:
                 raise
             _uncancel()
 
-    def _record(self, exchange: Exchange) -> None:
+    async def _close(self, exchange: Exchange) -> None:
+        """Give back what the request held and record it. Nothing here can fail the answer, which is out."""
+        exchange.patience.end()
+        try:
+            await exchange.close()
+        except Exception:
+            log.exception("closing failed", extra={"request_id": exchange.request_id})
         if exchange.route in _QUIET:
             return
         try:

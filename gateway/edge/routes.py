@@ -28,13 +28,13 @@ def public_app(current: Current, *, with_operations: bool) -> ASGIApp:
         current: what is served.
         with_operations: whether `/admin` and `/metrics` are here too, or on an address of their own.
     """
-    chat = ChatRoute(current)
+    origins = current.version.settings.server.cors_origins
+    # Answers to browsers need the framework's CORS layer, so then nothing goes around it.
+    chat = ChatRoute(current, around_asgi=not origins)
     handlers = [_plain(chat, *PATHS[:2]), _plain(SchemaRoute(), "/schema"), *_health(current)]
     handlers += [_mounted(ModelsRoute(current, root), root) for root in ("/v1/models", "/models")]
     if with_operations:
         handlers += _operations(current)
-    origins = current.version.settings.server.cors_origins
-    # Answers to browsers need the framework's CORS layer, so then nothing goes around it.
     hot = {} if origins else dict.fromkeys(PATHS, chat)
     return Lifetime(_litestar(handlers, current, origins), current, hot)
 
@@ -61,9 +61,7 @@ def _mounted(route: Any, path: str) -> ControllerRouterHandler:
     return asgi(path, is_mount=True, copy_scope=False, name=path)(route.__call__)
 
 
-def _litestar(
-    handlers: list[ControllerRouterHandler], current: Current, origins: tuple[str, ...]
-) -> ASGIApp:
+def _litestar(handlers: list[ControllerRouterHandler], current: Current, origins: tuple[str, ...]) -> ASGIApp:
     cors = None
     if origins:
         cors = CORSConfig(
@@ -86,7 +84,7 @@ def _answer_exception(request: Request[Any, Any, Any], error: Exception) -> Resp
     """Answer what the framework or one of its routes raised, in OpenAI's shape."""
     exchange = request.scope[EXCHANGE]  # type: ignore[literal-required]  # put there by `Lifetime`
     known = exchange.error = as_gateway_error(error)
-    if known is not error and known.status >= 500:  # noqa: PLR2004  HTTP's own number
+    if known is not error and known.status >= 500:
         log.error("request failed", exc_info=error, extra={"request_id": exchange.request_id})
     headers = {name.decode(): value.decode("latin-1") for name, value in error_headers(known)}
     body = error_body(known, exchange.request_id)

@@ -79,7 +79,10 @@ _SCHEMAS: Final[dict[str, Any]] = {
         },
         "additionalProperties": True,
     },
-    "ChatCompletion": {"type": "object", "description": "OpenAI's CreateChatCompletionResponse, as the upstream sent it."},
+    "ChatCompletion": {
+        "type": "object",
+        "description": "OpenAI's CreateChatCompletionResponse, as the upstream sent it.",
+    },
     "Model": {
         "type": "object",
         "required": ["id", "object", "created", "owned_by"],
@@ -104,7 +107,8 @@ _SCHEMAS: Final[dict[str, Any]] = {
 
 def _operation(summary: str, tag: str, answers: dict[str, Any], errors: tuple[str, ...]) -> dict[str, Any]:
     failures = {
-        status: {"description": _ERRORS[status], "content": {"application/json": {"schema": _ERROR}}} for status in errors
+        status: {"description": _ERRORS[status], "content": {"application/json": {"schema": _ERROR}}}
+        for status in errors
     }
     return {"summary": summary, "tags": [tag], "responses": {**answers, **failures}}
 
@@ -124,7 +128,13 @@ def _raw_paths() -> dict[str, Any]:
     chat |= {"requestBody": body, "security": [{"key": []}]}
     models = _operation("List models", "openai", {"200": _json("ModelList", "What the key may use.")}, ("401", "429"))
     model = _operation("Show a model", "openai", {"200": _json("Model", "The model.")}, ("401", "404", "429"))
-    name = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}, "description": "May contain '/'."}
+    name = {
+        "name": "model",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "May contain '/'.",
+    }
     model["parameters"] = [name]
     live = _operation("Tell that the process answers", "operations", {"200": _json("Health", "It does.")}, ())
     ready = {"200": _json("Health", "It takes work."), "503": _json("Health", "It is draining.")}

@@ -135,7 +135,7 @@ async def _operations(current: Current, settings: ServerSettings) -> AsyncIterat
     server = _SideServer(config)
     task = asyncio.create_task(server.serve())
     try:
-        while not server.started and not task.done():
+        while not server.started and not task.done():  # noqa: ASYNC110  uvicorn tells of its start by an attribute only
             await asyncio.sleep(0.01)
         if task.done():
             task.result()

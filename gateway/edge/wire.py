@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 SCOPE_KEY = "tierway.wire"
 """Where a request's scope holds its connection."""
@@ -43,6 +44,39 @@ class Wire(HttpToolsProtocol):
     def unwatch(self) -> None:
         """Cancel nothing any more: the request is answered."""
         self._watched = None
+
+    def take_body(self) -> bytes | None:
+        """Return the whole body of the request when it has arrived, as it mostly has; None when it has not."""
+        cycle = self.cycle
+        if cycle.more_body:
+            return None
+        self.flow.resume_reading()  # a paused socket would not tell that the caller has left
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a complete answer in one write.
+
+        The two ASGI messages for it, with their checks of each header, cost 8 us more.
+
+        Raises:
+            ValueError: a header holds a line end.
+        """
+        cycle = self.cycle
+        if cycle.disconnected:
+            return
+        lines = [*cycle.default_headers, *headers]
+        head = b"".join([b"%b: %b\r\n" % line for line in lines])
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+            raise ValueError("a header holds a line end")
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[status], head, end, body)))
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
 
     def hang_up(self) -> None:
         """Close the connection once what was sent is out, without the bytes that would end the body well."""

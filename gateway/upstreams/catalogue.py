@@ -41,17 +41,19 @@ def make_engine(settings: OpenAIUpstream) -> Engine:
     """Choose the HTTP client: HTTP/1.1 without a proxy has an engine of its own, the rest is httpx2's."""
     url = urlsplit(settings.base_url)
     tls = _tls(settings.ca_file) if url.scheme == "https" else None
-    limits = {"max_connections": settings.max_connections, "connect_s": settings.timeouts.connect_s}
+    most, connect_s = settings.max_connections, settings.timeouts.connect_s
     if (settings.http2 and tls) or settings.proxy:
         # Imported here because it costs 80 ms and 14 MB, and most installations need neither HTTP/2 nor a proxy.
         from gateway.upstreams.engines.httpx2 import Httpx2Engine, make_client  # noqa: PLC0415
 
-        client = make_client(tls=tls, http2=settings.http2, proxy=settings.proxy, **limits)
+        client = make_client(
+            tls=tls, http2=settings.http2, proxy=settings.proxy, max_connections=most, connect_s=connect_s
+        )
         return Httpx2Engine(f"{url.scheme}://{url.netloc.rpartition('@')[2]}", client)
     if tls:
         tls.set_alpn_protocols(["http/1.1"])
     port = url.port or (443 if tls else 80)
-    return Http1Engine(url.hostname or "", port, tls=tls, **limits)
+    return Http1Engine(url.hostname or "", port, tls=tls, max_connections=most, connect_s=connect_s)
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -11,12 +10,14 @@ from typing import Any
 
 import msgspec
 
+from gateway.domain.errors import DeadlineExceededError
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.upstreams.base import ChatCall, PlainReply, Reply
 from gateway.upstreams.echo_answer import complete, stream
 from gateway.upstreams.metering import WireUsage, to_usage
 from gateway.upstreams.settings import EchoUpstream
 from gateway.upstreams.sse import DONE, frame
+from gateway.upstreams.transport import Patience
 
 
 class Echo:
@@ -38,17 +39,14 @@ class Echo:
         body = call.request.body
         answer_id = "chatcmpl-" + blake2b(body, digest_size=12).hexdigest()
         created = int(time.time())
-        request = json.loads(body)
-        if self._delay_s:
-            await asyncio.sleep(self._delay_s)
+        request = call.request.document
+        await _pause(self._delay_s, call.patience)
         if call.request.stream:
             wants = {**request, "stream_options": {"include_usage": True}}
             chunks = stream(wants, call.model, answer_id=answer_id, created=created)
-            return EchoStream(chunks, self._delay_s, wants_usage=call.request.wants_usage)
-        answer = complete(request, call.model, answer_id=answer_id, created=created)
-        return PlainReply(
-            body=msgspec.json.encode(answer), usage=_usage(answer["usage"]), answered_model=call.model
-        )
+            return EchoStream(chunks, self._delay_s, call)
+        answer = await asyncio.to_thread(complete, request, call.model, answer_id=answer_id, created=created)
+        return PlainReply(body=msgspec.json.encode(answer), usage=_usage(answer["usage"]), answered_model=call.model)
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -63,19 +61,19 @@ class EchoStream:
 
     headers: Sequence[tuple[bytes, bytes]] = ()
 
-    def __init__(self, chunks: Iterator[dict[str, Any]], delay_s: float, *, wants_usage: bool) -> None:
+    def __init__(self, chunks: Iterator[dict[str, Any]], delay_s: float, call: ChatCall) -> None:
         self._chunks = chunks
         self._delay_s = delay_s
-        self._wants_usage = wants_usage
+        self._patience = call.patience
+        self._wants_usage = call.request.wants_usage
         self._usage = NO_USAGE
         self._generated = 0
         self._done = False
 
     async def block(self) -> bytes | None:
         """Return the next event, framed; see `StreamReply.block`."""
-        if self._delay_s:
-            await asyncio.sleep(self._delay_s)
-        for chunk in self._chunks:
+        await _pause(self._delay_s, self._patience)
+        while (chunk := await self._next()) is not None:
             self._generated += 1
             if usage := chunk.get("usage"):
                 self._usage = _usage(usage)
@@ -88,6 +86,12 @@ class EchoStream:
         self._done = True
         return frame(DONE)
 
+    async def _next(self) -> dict[str, Any] | None:
+        """Return the next chunk. The first is where the answer is made up, which a hostile schema can draw out."""
+        if self._generated:
+            return next(self._chunks, None)
+        return await asyncio.to_thread(next, self._chunks, None)
+
     def usage(self) -> Usage:
         """Return the usage of the answer, or the chunks given so far when it was cut."""
         if self._usage is not NO_USAGE:
@@ -96,6 +100,16 @@ class EchoStream:
 
     async def close(self) -> None:
         """Nothing to stop."""
+
+
+async def _pause(seconds: float, patience: Patience) -> None:
+    """Wait, but not past the caller's deadline."""
+    if not seconds:
+        return
+    left = patience.deadline - asyncio.get_running_loop().time()
+    await asyncio.sleep(max(min(seconds, left), 0.0))
+    if left < seconds:
+        raise DeadlineExceededError("The request's deadline passed before the answer was complete.")
 
 
 def _usage(fields: dict[str, Any]) -> Usage:

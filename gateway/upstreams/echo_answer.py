@@ -324,9 +324,7 @@ def _is_mentioned(name: str, words: set[str], text: str) -> bool:
     return name in words if _TOOL_NAME.fullmatch(name) else name in text
 
 
-def _called(
-    request: dict[str, Any], tools: list[dict[str, Any]], limit: int
-) -> tuple[tuple[_Call, ...], str]:
+def _called(request: dict[str, Any], tools: list[dict[str, Any]], limit: int) -> tuple[tuple[_Call, ...], str]:
     """Return calls of `tools`, broken off where `limit` tokens are used up, and why the answer ends."""
     messages = _messages(request)
     said, steps = _whole(_last_user_text(messages)), max(STEPS // len(tools), _LEAST_STEPS)
@@ -353,9 +351,7 @@ def _input(tool: dict[str, Any], said: str) -> str:
     """Return the input of a custom tool: a match of its regular expression, else the user's words."""
     grammar = _dict(_dict(tool["custom"].get("format")).get("grammar"))
     if grammar.get("syntax") == "regex":
-        return _whole(
-            str(example({"type": "string", "pattern": grammar.get("definition")}, steps=_LEAST_STEPS))
-        )
+        return _whole(str(example({"type": "string", "pattern": grammar.get("definition")}, steps=_LEAST_STEPS)))
     return said
 
 

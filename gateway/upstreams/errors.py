@@ -12,6 +12,7 @@ from gateway.domain.errors import UpstreamError, UpstreamGarbledError, UpstreamR
 from gateway.domain.secret import Secret
 
 _MAX_MESSAGE_CHARACTERS: Final = 2000
+_MAX_FIELD_CHARACTERS: Final = 200
 _RETRY_HEADERS: Final = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
 _KEY_LIKE: Final = re.compile(r"\b(?:sk|pk|rk|key|api)[-_][\w*.-]{6,}")
 """Keys and their masked forms (`sk-proj-****abcd`), which providers quote in 401 messages."""
@@ -20,16 +21,14 @@ _KEPT_WITHOUT_WORDS: Final = frozenset({413, 429, 503})
 """Statuses that say enough by themselves, so that they survive a body nobody can read."""
 
 
-def refusal(
-    status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, secret: Secret | None
-) -> UpstreamError:
+def refusal(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, secret: Secret | None) -> UpstreamError:
     """Return the error that an upstream's answer with status 300 or more stands for.
 
     OpenAI's shape, and those of vLLM (`error` a string, or the fields at top level), FastAPI (`detail`) and
     Google (a list of one) are understood. HTML and other unreadable bodies become a 502.
     """
     found = _read(body)
-    if status < 400 or (found is None and status not in _KEPT_WITHOUT_WORDS):  # noqa: PLR2004  HTTP's own number
+    if status < 400 or (found is None and status not in _KEPT_WITHOUT_WORDS):
         return UpstreamGarbledError(f"The upstream answered with status {status} and no readable error.")
     fields = found or {}
     message = fields.get("message")
@@ -38,9 +37,9 @@ def refusal(
     return UpstreamRefusedError(
         _scrub(message, secret),
         status=status,
-        code=_text(fields.get("code")),
-        param=_text(fields.get("param")),
-        type_=_text(fields.get("type")) or ("invalid_request_error" if status < 500 else "api_error"),  # noqa: PLR2004
+        code=_text(fields.get("code"), secret),
+        param=_text(fields.get("param"), secret),
+        type_=_text(fields.get("type"), secret) or ("invalid_request_error" if status < 500 else "api_error"),
         headers=tuple(line for line in headers if line[0] in _RETRY_HEADERS),
     )
 
@@ -50,15 +49,13 @@ def in_band(error: msgspec.Raw, secret: Secret | None) -> UpstreamError:
     fields = _fields({"error": _decode(bytes(error))}) or {}
     message = fields.get("message")
     code = fields.get("code")
-    status = code if isinstance(code, int) and 400 <= code <= 599 else 502  # noqa: PLR2004  HTTP's range of errors
+    status = code if isinstance(code, int) and 400 <= code <= 599 else 502
     return UpstreamRefusedError(
-        _scrub(message, secret)
-        if isinstance(message, str) and message
-        else "The upstream broke off its answer.",
+        _scrub(message, secret) if isinstance(message, str) and message else "The upstream broke off its answer.",
         status=status,
-        code=_text(code) or "upstream_error",
-        param=_text(fields.get("param")),
-        type_=_text(fields.get("type")) or "api_error",
+        code=_text(code, secret) or "upstream_error",
+        param=_text(fields.get("param"), secret),
+        type_=_text(fields.get("type"), secret) or "api_error",
     )
 
 
@@ -84,12 +81,17 @@ def _decode(body: bytes) -> Any:
         return None
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None or isinstance(value, dict | list) else str(value)
+def _text(value: Any, secret: Secret | None) -> str | None:
+    """Return one of the short fields of an error, which clients compare: only the credential itself goes."""
+    if value is None or isinstance(value, dict | list):
+        return None
+    return _without(str(value), secret)[:_MAX_FIELD_CHARACTERS]
 
 
 def _scrub(message: str, secret: Secret | None) -> str:
     """Take the gateway's own credential, and what looks like one, out of an upstream's words."""
-    if secret is not None:
-        message = message.replace(secret.reveal(), "***")
-    return _KEY_LIKE.sub("***", message)[:_MAX_MESSAGE_CHARACTERS]
+    return _KEY_LIKE.sub("***", _without(message, secret))[:_MAX_MESSAGE_CHARACTERS]
+
+
+def _without(text: str, secret: Secret | None) -> str:
+    return text if secret is None else text.replace(secret.reveal(), "***")

@@ -372,9 +372,7 @@ def _pointed_at(root: object, ref: str) -> object:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(found, dict):
             found = found.get(key, True)
-        elif (
-            isinstance(found, list) and key.isdecimal() and len(key) < len("10000") and int(key) < len(found)
-        ):
+        elif isinstance(found, list) and key.isdecimal() and len(key) < len("10000") and int(key) < len(found):
             found = found[int(key)]
         else:
             return True

@@ -29,27 +29,30 @@ _LAST_BYTES_S: Final = 0.05
 
 _EMPTY_DELTA_BYTES: Final = len('{"content":""}')
 
+_NULL: Final = msgspec.Raw(b"null")
+"""An absent member. `Raw | None` would be no choice: msgspec then accepts nothing but null."""
+
 
 class _Answer(msgspec.Struct):
     """What is read of a plain answer."""
 
-    choices: msgspec.Raw = msgspec.Raw(b"null")
-    model: str = ""
-    usage: WireUsage | None = None
-    error: msgspec.Raw | None = None
+    choices: msgspec.Raw = _NULL
+    model: str | None = None
+    usage: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
 
 
 class _Choice(msgspec.Struct):
-    delta: msgspec.Raw = msgspec.Raw(b"null")
-    finish_reason: msgspec.Raw = msgspec.Raw(b"null")
+    delta: msgspec.Raw = _NULL
+    finish_reason: msgspec.Raw = _NULL
 
 
 class _Chunk(msgspec.Struct):
     """What is read of a chunk of a stream."""
 
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    usage: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
 
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
@@ -88,8 +91,8 @@ class OpenAICompatible:
         headers = [*self._headers, (b"accept", accept), *call.headers]
         response = await self._transport.send(Request(self._target, headers, request.edited(edits)), call.patience)
         try:
-            if not 200 <= response.status < 300:  # noqa: PLR2004  HTTP's range of success
-                raise refusal(response.status, response.headers, await response.read(), self._secret)
+            if not 200 <= response.status < 300:
+                raise refusal(response.status, response.headers, await response.read(), self._secret)  # noqa: TRY301
             if request.stream:
                 return await self._open_stream(call, response)
             reply = self._read_plain(call, response, await response.read())
@@ -112,16 +115,17 @@ class OpenAICompatible:
 
     def _read_plain(self, call: ChatCall, response: Response, body: bytes) -> PlainReply:
         answer = _decode(_ANSWER, body, "The upstream's answer is not the JSON object of a chat completion.")
-        if answer.error is not None and bytes(answer.error) != b"null":
+        if _is_there(answer.error):
             raise in_band(answer.error, self._secret)
         estimator = self._estimator(call.model)
-        if answer.usage is None:
+        wire = _read_usage(answer.usage)
+        if wire is None:
             usage = estimator.estimate(call.request, len(memoryview(answer.choices)))
         else:
-            usage = to_usage(answer.usage)
+            usage = to_usage(wire)
             estimator.learn(call.request, usage)
         headers = _passed_on(response)
-        return PlainReply(body=body, usage=usage, headers=headers, answered_model=answer.model)
+        return PlainReply(body=body, usage=usage, headers=headers, answered_model=answer.model or "")
 
     async def _open_stream(self, call: ChatCall, response: Response) -> RelayedStream:
         kind = response.header(b"content-type") or b""
@@ -129,7 +133,7 @@ class OpenAICompatible:
             body = await response.read()
             if kind.startswith(b"application/json"):
                 answer = _decode(_ANSWER, body, "The upstream answered a stream request with broken JSON.")
-                if answer.error is not None:
+                if _is_there(answer.error):
                     raise in_band(answer.error, self._secret)
             raise UpstreamGarbledError("The upstream answered a stream request with something else than a stream.")
         stream = RelayedStream(call, response, self._estimator(call.model), self._secret)
@@ -140,9 +144,7 @@ class OpenAICompatible:
 class RelayedStream:
     """A stream of chunks on its way through: framing normalised, payloads untouched."""
 
-    def __init__(
-        self, call: ChatCall, response: Response, estimator: TokenEstimator, secret: Secret | None
-    ) -> None:
+    def __init__(self, call: ChatCall, response: Response, estimator: TokenEstimator, secret: Secret | None) -> None:
         self.headers: Sequence[tuple[bytes, bytes]] = _passed_on(response)
         self._request = call.request
         self._response = response
@@ -193,7 +195,9 @@ class RelayedStream:
             if chunk is None and not self._done:
                 self._done = True
                 if not self._finished:
-                    self._failure = UpstreamGarbledError("The upstream ended its stream before the answer was complete.")
+                    self._failure = UpstreamGarbledError(
+                        "The upstream ended its stream before the answer was complete."
+                    )
             if block:
                 return block
         raise self._failure
@@ -218,7 +222,7 @@ class RelayedStream:
     def _inspect(self, payload: bytes) -> bool:
         """Meter one chunk and tell whether it goes to the caller."""
         chunk = _decode(_CHUNK, payload, "The upstream sent a chunk that is not a JSON object.")
-        if chunk.error is not None:
+        if _is_there(chunk.error):
             raise in_band(chunk.error, self._secret)
         choices = chunk.choices
         if choices:
@@ -226,7 +230,7 @@ class RelayedStream:
                 self._answer_bytes += max(len(memoryview(choice.delta)) - _EMPTY_DELTA_BYTES, 0)
                 if memoryview(choice.finish_reason)[0] == _QUOTE:
                     self._finished = True
-        if chunk.usage is not None:
+        if _is_there(chunk.usage):
             wire = _read_usage(chunk.usage)
             if wire is not None:
                 self._usage = to_usage(wire)
@@ -234,14 +238,20 @@ class RelayedStream:
         return True
 
 
-_QUOTE: Final = ord('"')
+_QUOTE, _N = b'"n'
+
+
+def _is_there(value: msgspec.Raw) -> bool:
+    """Tell a value from null; JSON has no other value that starts with an n."""
+    return memoryview(value)[0] != _N
 
 
 def _read_usage(raw: msgspec.Raw) -> WireUsage | None:
     try:
-        return USAGE_DECODER.decode(raw)
+        usage: WireUsage | None = USAGE_DECODER.decode(raw)
     except msgspec.DecodeError:
         return None
+    return usage
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], text: bytes, message: str) -> Any:

@@ -6,13 +6,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from gateway.domain.money import Price
 from gateway.domain.secret import Secret
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 """A duration in seconds, more than 0."""
-
-Dollars = Annotated[float, msgspec.Meta(ge=0)]
-"""US dollars per million tokens, 0 or more."""
 
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$")]
 """An absolute http or https address."""
@@ -60,9 +58,7 @@ class OpenAIUpstream(
     """A PEM file of certificate authorities to trust besides the system's."""
 
 
-class EchoUpstream(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="echo"
-):
+class EchoUpstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="echo"):
     """The built-in offline upstream: answers from the request itself, always the same way."""
 
     delay_ms: Annotated[float, msgspec.Meta(ge=0)] = 0.0
@@ -70,19 +66,6 @@ class EchoUpstream(
 
 
 AnyUpstream = OpenAIUpstream | EchoUpstream
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model costs, in US dollars per million tokens."""
-
-    input: Dollars
-    """Prompt tokens."""
-    output: Dollars
-    """Generated tokens, reasoning included."""
-    cache_read: Dollars | None = None
-    """Prompt tokens served from the provider's prompt cache; the input price where absent."""
-    cache_write: Dollars | None = None
-    """Prompt tokens written to that cache; the input price where absent."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is kept: what the caller sends is not in it.
 
     Attributes:
-        digest: SHA-256 of what the caller sends. Made keys carry 192 random bits, so a plain hash cannot be
+        digest: BLAKE2b-256 of what the caller sends. Made keys carry 192 random bits, so a plain hash cannot be
             guessed back.
         created_at, expires_at, revoked_at: seconds since the epoch.
         models: shell patterns over model names.

@@ -87,7 +87,7 @@ def _translate(error: Exception) -> UpstreamError:
     return UpstreamUnreachableError("The call to the upstream failed.")
 
 
-def make_client(  # noqa: PLR0913  one argument a fact about the origin
+def make_client(
     *, tls: ssl.SSLContext | None, max_connections: int, connect_s: float, http2: bool, proxy: str | None
 ) -> httpx2.AsyncClient:
     """Return a client that neither redirects, nor decodes, nor reads the environment."""
