@@ -98,6 +98,7 @@ def keys_create(arguments: argparse.Namespace) -> int:
         _fail(f"keys create: team '{arguments.team}' has a key called '{arguments.name}' already; revoke it first")
     print(token)
     print(f"{record.id}  {record.team}/{record.name}  keep it now: it is not shown again", file=sys.stderr)
+    print(f"stored in {_state_path(arguments).absolute()}; its gateways know the key within a second", file=sys.stderr)
     return 0
 
 
@@ -164,8 +165,12 @@ def _verb(verbs: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser
 
 
 def _store(arguments: argparse.Namespace) -> KeyStore:
+    return SqliteKeyStore(_state_path(arguments))
+
+
+def _state_path(arguments: argparse.Namespace) -> Path:
     settings = settings_file.load(arguments.config)[0] if arguments.config else settings_file.built_in()
-    return SqliteKeyStore(Path(settings.state.removeprefix("sqlite:///")))
+    return Path(settings.state.removeprefix("sqlite:///"))
 
 
 def _banner(settings: Settings, url: str, *, is_open: bool, config: Path | None) -> list[str]:

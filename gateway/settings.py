@@ -224,7 +224,10 @@ def parse(raw: bytes, environment: Any) -> Settings:
     if not isinstance(tree, dict):
         raise SettingsError("the file must hold a mapping of sections, such as 'server:' and 'upstreams:'")
     _refuse_not_yet(tree)
-    tree = _resolve(tree, environment, "")
+    try:
+        tree = _resolve(tree, environment, "")
+    except RecursionError as error:
+        raise SettingsError("the file contains itself: an anchor (&) is repeated (*) below its own place") from error
     settings = _convert(tree)
     _check_references(settings)
     return settings
@@ -236,9 +239,10 @@ class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignor
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         seen = set()
         for key_node, _ in node.value:
-            key = key_node.value
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                raise yaml.YAMLError(f"line {line}: a key must be a word")
             if key in seen:
-                line = key_node.start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: '{key}' stands there twice")
             seen.add(key)
         return super().construct_mapping(node, deep)  # type: ignore[no-any-return]

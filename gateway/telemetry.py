@@ -149,6 +149,7 @@ class Telemetry:
     def __init__(self, label_top_n: int = 50, log_to: BinaryIO | None = None) -> None:
         self._team = _TopLabels(label_top_n)
         self._model = _TopLabels(label_top_n)
+        self._code = _TopLabels(label_top_n)
         self._requests: dict[tuple[str, str, str, str, int], int] = {}
         self._errors: dict[tuple[str, str], int] = {}
         self._cache: dict[str, int] = {}
@@ -174,7 +175,7 @@ class Telemetry:
         counted = (record.route, team, model, record.tier, record.status)
         self._requests[counted] = self._requests.get(counted, 0) + 1
         if record.code:
-            failed = (record.code, record.source)
+            failed = (self._code(record.code), record.source)
             self._errors[failed] = self._errors.get(failed, 0) + 1
         if record.cache:
             self._cache[record.cache] = self._cache.get(record.cache, 0) + 1

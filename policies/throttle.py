@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -34,7 +33,7 @@ class LoginThrottle:
             from limits import parse  # noqa: PLC0415
             from slowapi import Limiter  # noqa: PLC0415
 
-            self._ready = Limiter(key_func=str, config_filename=os.devnull), parse(self._limit)
+            self._ready = Limiter(key_func=str), parse(self._limit)
 
     def __call__(self, address: str) -> float | None:
         """Count a failed login.

@@ -117,5 +117,5 @@ def _gunzip(body: bytes, most: int) -> bytes:
 
 
 def _unzstd(body: bytes, most: int) -> bytes:
-    with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(body) as reader:
+    with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(body, read_across_frames=True) as reader:
         return reader.read(most)

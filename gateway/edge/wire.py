@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from gateway.domain.errors import InvalidRequestError
+from gateway.edge.errors import error_body
 
 SCOPE_KEY = "tierway.wire"
 """Where a request's scope holds its connection."""
@@ -20,12 +24,33 @@ class Wire(HttpToolsProtocol):
     """
 
     _watched: asyncio.Task[Any] | None = None
+    _answered: RequestResponseCycle | None = None
+    """The request that is being answered; `cycle` is the newest one, which waits when it was sent ahead of time."""
     has_left = False
 
     def on_message_begin(self) -> None:
         """Start a request's scope, with the connection in it."""
         super().on_message_begin()
         cast(dict[str, Any], self.scope)[SCOPE_KEY] = self
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP in the shape of every other error, unless it follows a request that is answered."""
+        answered = self._answered
+        if answered is None or answered.response_complete or not answered.response_started:
+            request_id = f"req-{secrets.token_hex(10)}"
+            body = error_body(InvalidRequestError(msg, code="invalid_http"), request_id)
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n"
+            self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[400], head % (len(body), request_id.encode()), body))
+        self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Note which request is answered now: `self.cycle` is the newest one, which may wait behind it."""
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request that is being answered."""
@@ -47,7 +72,7 @@ class Wire(HttpToolsProtocol):
 
     def take_body(self) -> bytes | None:
         """Return the whole body of the request when it has arrived, as it mostly has; None when it has not."""
-        cycle = self.cycle
+        cycle = self._running()
         if cycle.more_body:
             return None
         self.flow.resume_reading()  # a paused socket would not tell that the caller has left
@@ -62,7 +87,7 @@ class Wire(HttpToolsProtocol):
         Raises:
             ValueError: a header holds a line end.
         """
-        cycle = self.cycle
+        cycle = self._running()
         if cycle.disconnected:
             return
         lines = [*cycle.default_headers, *headers]
@@ -80,5 +105,9 @@ class Wire(HttpToolsProtocol):
 
     def hang_up(self) -> None:
         """Close the connection once what was sent is out, without the bytes that would end the body well."""
-        self.cycle.disconnected = True
+        self._running().disconnected = True
         self.transport.close()
+
+    def _running(self) -> RequestResponseCycle:
+        assert self._answered is not None  # noqa: S101  only asked while a request is answered
+        return self._answered

@@ -222,7 +222,7 @@ class _Connection(asyncio.Protocol):
         self._buffered = 0
         self._head_bytes = 0
         self._until_close = False
-        self._head_done = self._complete = False
+        self._asked = self._head_done = self._complete = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
 
@@ -251,6 +251,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is None:
             raise _StaleConnectionError
         reused, self._used = self._used, True
+        self._asked = True
         self._transport.write(message)
         try:
             while not self._head_done:
@@ -298,7 +299,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; bytes that nobody asked for end the connection."""
-        if self._complete or not self._used:
+        if self._complete or not self._asked:
             self.abort()
             return
         if not self._head_done:
