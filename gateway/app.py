@@ -25,10 +25,8 @@ from gateway.upstreams.base import Upstream
 from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import EchoUpstream
 from policies.authenticate import KeyRing
-from policies.rate_limit import ConcurrencyLimit
-from policies.sanitise.size import PromptSize
+from policies.catalogue import build_limiter, build_sanitiser, open_key_store
 from policies.stores.base import KeyStore
-from policies.stores.sqlite import SqliteKeyStore
 from policies.throttle import LoginThrottle
 from router.catalogue import build_strategy
 from router.tiers import Router
@@ -65,11 +63,11 @@ class Gateway:
         self._settings = settings
         self._upstreams: dict[str, Upstream] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._limit = ConcurrencyLimit(settings.organisation.limits)
+        self._limit = build_limiter(settings.organisation.limits)
         self.throttle = LoginThrottle()
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
         telemetry = Telemetry(settings.telemetry.metrics.label_top_n, log_to)
-        self.keys: KeyStore = SqliteKeyStore(Path(settings.state.removeprefix("sqlite:///")))
+        self.keys: KeyStore = open_key_store(settings.state)
         self._stored = self.keys.load()
         self._keys_version = self.keys.version()
         self._ring = self._make_ring(settings)
@@ -177,7 +175,7 @@ class Gateway:
         router = Router(settings.router, build_strategy(settings.router), settings.models, settings.aliases)
         pipeline = Pipeline(
             authenticator=ring or self._ring,
-            sanitiser=PromptSize(settings.guard.limits),
+            sanitiser=build_sanitiser(settings.guard),
             limiter=self._limit,
             router=router,
             cache=self._cache,

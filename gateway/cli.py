@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 from gateway import settings as settings_file
 from gateway.settings import Settings, SettingsError
 from policies.authenticate import make_key
+from policies.catalogue import open_key_store
 from policies.stores.base import KeyExistsError, KeyStore
-from policies.stores.sqlite import SqliteKeyStore
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -98,7 +98,7 @@ def keys_create(arguments: argparse.Namespace) -> int:
         _fail(f"keys create: team '{arguments.team}' has a key called '{arguments.name}' already; revoke it first")
     print(token)
     print(f"{record.id}  {record.team}/{record.name}  keep it now: it is not shown again", file=sys.stderr)
-    print(f"stored in {_state_path(arguments).absolute()}; its gateways know the key within a second", file=sys.stderr)
+    print(f"stored in {_state(arguments)}; its gateways know the key within a second", file=sys.stderr)
     return 0
 
 
@@ -165,12 +165,12 @@ def _verb(verbs: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser
 
 
 def _store(arguments: argparse.Namespace) -> KeyStore:
-    return SqliteKeyStore(_state_path(arguments))
+    return open_key_store(_state(arguments))
 
 
-def _state_path(arguments: argparse.Namespace) -> Path:
+def _state(arguments: argparse.Namespace) -> str:
     settings = settings_file.load(arguments.config)[0] if arguments.config else settings_file.built_in()
-    return Path(settings.state.removeprefix("sqlite:///"))
+    return settings.state
 
 
 def _banner(settings: Settings, url: str, *, is_open: bool, config: Path | None) -> list[str]:

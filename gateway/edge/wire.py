@@ -47,11 +47,6 @@ class Wire(HttpToolsProtocol):
             self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[400], head % (len(body), request_id.encode()), body))
         self.transport.close()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Note which request is answered now: `self.cycle` is the newest one, which may wait behind it."""
-        self._answered = cycle
-        super()._start_asgi_task(cycle, app)
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request that is being answered."""
         super().connection_lost(exc)
