@@ -12,7 +12,7 @@ PARALLEL := $(wildcard tests/unit tests/contract tests/architecture)
 # Without compiled bytecode every start compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-semantic run test check fuzz bench docs lock clean
+.PHONY: help setup setup-semantic run test check fuzz soak bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -87,6 +87,9 @@ check: setup  ## lint, format, types, import contracts, generated pages
 
 fuzz: setup  ## at least 10,000 malformed bodies against the chat route
 	$(PY) tests/fuzz/chat_bytes.py $(ARGS)
+
+soak: setup  ## 1,000 streams at once for a minute: no error, memory comes back
+	$(PY) tests/soak/streams.py $(ARGS)
 
 bench: setup  ## this gateway against its own mock, a table
 	$(PY) bench/table.py $(ARGS)

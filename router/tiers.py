@@ -67,6 +67,7 @@ class Router:
     def _decide(self, request: ChatRequest) -> Decision:
         try:
             choice = self._strategy.choose(request)
+            TIERS.index(choice.tier)
         except Exception:  # noqa: BLE001  a broken strategy must not stop a request: counted, default tier
             self.failures += 1
             choice = Choice(self._settings.default_tier, 0.0, "fallback")

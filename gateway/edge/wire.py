@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -14,6 +14,9 @@ from gateway.edge.errors import error_body
 
 SCOPE_KEY = "tierway.wire"
 """Where a request's scope holds its connection."""
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""The longest head of a request; nginx's own bound is 32 KiB, and clients stay far below it."""
 
 
 class Wire(HttpToolsProtocol):
@@ -27,24 +30,45 @@ class Wire(HttpToolsProtocol):
     _answered: RequestResponseCycle | None = None
     """The request that is being answered; `cycle` is the newest one, which waits when it was sent ahead of time."""
     has_left = False
+    _in_head = False
+    _head_bytes = 0
 
     def on_message_begin(self) -> None:
         """Start a request's scope, with the connection in it."""
         super().on_message_begin()
         cast(dict[str, Any], self.scope)[SCOPE_KEY] = self
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Start the request."""
+        self._in_head = False
+        super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
         super()._start_asgi_task(cycle, app)
 
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, unless a head has no end: the parser would keep all of it."""
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, "The head of the request is too long.", "head_too_large")
+                return
+        super().data_received(data)
+
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP in the shape of every other error, unless it follows a request that is answered."""
+        """Answer what is not HTTP in the shape of every other error."""
+        self._refuse(400, msg, "invalid_http")
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        """Answer and close; what follows a request that is being answered has no place for an answer."""
         answered = self._answered
         if answered is None or answered.response_complete or not answered.response_started:
             request_id = f"req-{secrets.token_hex(10)}"
-            body = error_body(InvalidRequestError(msg, code="invalid_http"), request_id)
+            body = error_body(InvalidRequestError(message, code=code), request_id)
             head = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n"
-            self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[400], head % (len(body), request_id.encode()), body))
+            self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head % (len(body), request_id.encode()), body))
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -14,8 +14,8 @@ from gateway.domain.secret import Secret
 _MAX_MESSAGE_CHARACTERS: Final = 2000
 _MAX_FIELD_CHARACTERS: Final = 200
 _RETRY_HEADERS: Final = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
-_KEY_LIKE: Final = re.compile(r"\b(?:sk|pk|rk|key|api)[-_][\w*.-]{6,}")
-"""Keys and their masked forms (`sk-proj-****abcd`), which providers quote in 401 messages."""
+_KEY_LIKE: Final = re.compile(r"\b(?:(?:sk|pk|rk)[-_]|(?:key|api)[-_](?=[\w.-]*[\d*]))[\w*.-]{6,}")
+"""Keys and their masked forms (`sk-proj-****abcd`), which providers quote in 401 messages; not `api-version` and its like."""
 
 _KEPT_WITHOUT_WORDS: Final = frozenset({413, 429, 503})
 """Statuses that say enough by themselves, so that they survive a body nobody can read."""
@@ -94,4 +94,5 @@ def _scrub(message: str, secret: Secret | None) -> str:
 
 
 def _without(text: str, secret: Secret | None) -> str:
-    return text if secret is None else text.replace(secret.reveal(), "***")
+    value = secret.reveal() if secret is not None else ""
+    return text.replace(value, "***") if value else text

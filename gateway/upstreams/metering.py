@@ -38,12 +38,12 @@ def to_usage(wire: WireUsage) -> Usage:
     prompt, completion = max(wire.prompt_tokens or 0, 0), max(wire.completion_tokens or 0, 0)
     cached = written = audio_in = reasoning = audio_out = 0
     if (details := wire.prompt_tokens_details) is not None:
-        cached = min(details.cached_tokens or 0, prompt)
-        written = min(details.cache_write_tokens or 0, prompt - cached)
-        audio_in = min(details.audio_tokens or 0, prompt - cached - written)
+        cached = _part(details.cached_tokens, prompt)
+        written = _part(details.cache_write_tokens, prompt - cached)
+        audio_in = _part(details.audio_tokens, prompt - cached - written)
     if (generated := wire.completion_tokens_details) is not None:
-        reasoning = min(generated.reasoning_tokens or 0, completion)
-        audio_out = min(generated.audio_tokens or 0, completion - reasoning)
+        reasoning = _part(generated.reasoning_tokens, completion)
+        audio_out = _part(generated.audio_tokens, completion - reasoning)
     return Usage(
         input_tokens=prompt - cached - written - audio_in,
         cached_tokens=cached,
@@ -53,6 +53,10 @@ def to_usage(wire: WireUsage) -> Usage:
         reasoning_tokens=reasoning,
         output_audio_tokens=audio_out,
     )
+
+
+def _part(tokens: int | None, total: int) -> int:
+    return min(max(tokens or 0, 0), total)
 
 
 class TokenEstimator:

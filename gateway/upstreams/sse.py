@@ -15,6 +15,8 @@ DONE: Final = b"[DONE]"
 
 def frame(payload: bytes) -> bytes:
     """Return one event as it goes on the wire."""
+    if b"\n" in payload:
+        payload = payload.replace(b"\n", b"\ndata: ")
     return b"data: " + payload + b"\n\n"
 
 

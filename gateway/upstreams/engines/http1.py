@@ -232,7 +232,7 @@ class _Connection(asyncio.Protocol):
 
     def is_reusable(self) -> bool:
         """Tell whether the answer was read to its end and the server keeps the connection."""
-        return self._complete and self._keep_alive and self.is_usable()
+        return self._complete and self._keep_alive and not self._paused and self.is_usable()
 
     def rest(self, idle: list[_Connection]) -> None:
         """Join the idle connections."""

@@ -28,6 +28,9 @@ _ERRORS: Final[tuple[tuple[type[Exception], type[UpstreamError], str], ...]] = (
 )
 """What each of httpx2's errors means here; the first that fits counts."""
 
+_CLOSED: Final = "disconnected without sending a response"
+"""What httpx2 says of a connection that ended before an answer began; it has no class of its own."""
+
 
 class Httpx2Engine:
     """One origin through an `httpx2.AsyncClient`.
@@ -49,6 +52,8 @@ class Httpx2Engine:
                 httpx2.Request("POST", url, headers=list(request.headers), content=request.body), stream=True
             )
         except httpx2.HTTPError as error:
+            if isinstance(error, httpx2.RemoteProtocolError) and _CLOSED in str(error):
+                raise UpstreamUnreachableError("The upstream closed the connection before it answered.") from error
             raise _translate(error) from error
         return Httpx2Response(response)
 

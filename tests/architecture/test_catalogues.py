@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pkgutil
+from typing import get_args, get_type_hints
+
+import cache.backends
+import gateway.upstreams.engines
+import policies.stores
+import router.strategies
+from gateway.upstreams.catalogue import UPSTREAMS
+from gateway.upstreams.settings import AnyUpstream
+from router.catalogue import STRATEGIES
+from router.settings import RouterSettings
+from tests.support import members
+
+
+def modules(package: object) -> set[str]:
+    path: list[str] = package.__path__  # type: ignore[attr-defined]  # packages have one
+    return {found.name for found in pkgutil.iter_modules(path)} - {"base"}
+
+
+def test_every_engine_has_a_fixture() -> None:
+    assert set(members.ENGINES) == modules(gateway.upstreams.engines)
+
+
+def test_every_upstream_has_a_fixture() -> None:
+    assert set(members.UPSTREAMS) == set(UPSTREAMS)
+
+
+def test_every_upstream_of_the_settings_is_in_the_catalogue() -> None:
+    assert set(get_args(AnyUpstream)) == set(UPSTREAMS)
+
+
+def test_every_key_store_has_a_fixture() -> None:
+    assert set(members.KEY_STORES) == modules(policies.stores)
+
+
+def test_every_strategy_has_a_fixture() -> None:
+    assert set(members.STRATEGIES) == {strategy.name for strategy in STRATEGIES}
+
+
+def test_every_strategy_module_is_in_the_catalogue() -> None:
+    assert {strategy.__module__.rpartition(".")[2] for strategy in STRATEGIES} == modules(router.strategies)
+
+
+def test_every_strategy_can_be_named_in_the_settings() -> None:
+    named = get_args(get_type_hints(RouterSettings)["strategy"])
+
+    assert set(named) == {strategy.name for strategy in STRATEGIES}
+
+
+def test_every_cache_backend_has_a_fixture() -> None:
+    assert set(members.BACKENDS) == modules(cache.backends)

@@ -1,0 +1,33 @@
+"""Fixtures for every folder: a gateway and an upstream on real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.live import LiveGateway
+from tests.support.scripted_upstream import ScriptedUpstream
+
+StartGateway = Callable[..., LiveGateway]
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """Start gateways in the test's own folder; arguments as for `LiveGateway`, without the folder."""
+    with ExitStack() as stack:
+
+        def start(*arguments: Any, **options: Any) -> LiveGateway:
+            return stack.enter_context(LiveGateway(tmp_path, *arguments, **options))
+
+        yield start
+
+
+@pytest.fixture
+def upstream() -> Iterator[ScriptedUpstream]:
+    """Run an upstream for one test."""
+    with ScriptedUpstream() as started:
+        yield started

@@ -1,0 +1,85 @@
+"""A fixture for every member of every seam. A member without one fails `tests/contract` and `tests/architecture`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from cache.backends.memory import MemoryBackend
+from cache.base import Backend
+from gateway.upstreams.engines.http1 import Http1Engine
+from gateway.upstreams.engines.httpx2 import Httpx2Engine, make_client
+from gateway.upstreams.settings import EchoUpstream, OpenAIUpstream
+from gateway.upstreams.transport import Engine
+from policies.stores.base import KeyStore
+from policies.stores.memory import MemoryKeyStore
+from policies.stores.sqlite import SqliteKeyStore
+from router.settings import RouterSettings
+
+
+class Origin:
+    """Where an engine connects, and how.
+
+    Attributes:
+        connect_s: seconds for connecting and for waiting for a place.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        max_connections: int = 8,
+        connect_s: float = 10.0,
+    ) -> None:
+        self.host, self.port, self.tls = host, port, tls
+        self.max_connections, self.connect_s = max_connections, connect_s
+
+
+def _http1(origin: Origin) -> Engine:
+    return Http1Engine(
+        origin.host,
+        origin.port,
+        tls=origin.tls,
+        max_connections=origin.max_connections,
+        connect_s=origin.connect_s,
+    )
+
+
+def _httpx2(origin: Origin) -> Engine:
+    client = make_client(
+        tls=origin.tls,
+        max_connections=origin.max_connections,
+        connect_s=origin.connect_s,
+        http2=False,
+        proxy=None,
+    )
+    scheme = "https" if origin.tls else "http"
+    return Httpx2Engine(f"{scheme}://{origin.host}:{origin.port}", client)
+
+
+ENGINES: Final[Mapping[str, Callable[[Origin], Engine]]] = {"http1": _http1, "httpx2": _httpx2}
+"""By module of `gateway.upstreams.engines`."""
+
+UPSTREAMS: Final[Mapping[type[Any], Callable[[str], Any]]] = {
+    OpenAIUpstream: lambda url: OpenAIUpstream(base_url=url),
+    EchoUpstream: lambda url: EchoUpstream(),  # noqa: ARG005  it asks nobody
+}
+"""By settings struct: the settings of an upstream, given the address of a scripted server that speaks OpenAI's API."""
+
+KEY_STORES: Final[Mapping[str, Callable[[Path], KeyStore]]] = {
+    "memory": lambda folder: MemoryKeyStore(),  # noqa: ARG005  it needs no file
+    "sqlite": lambda folder: SqliteKeyStore(folder / "keys.db"),
+}
+"""By module of `policies.stores`."""
+
+STRATEGIES: Final[Mapping[str, RouterSettings]] = {
+    "fixed": RouterSettings(strategy="fixed", tiers={"medium": ("m",)}, default_tier="medium"),
+}
+"""By name: settings that choose it."""
+
+BACKENDS: Final[Mapping[str, Callable[[int], Backend]]] = {"memory": MemoryBackend}
+"""By module of `cache.backends`: a backend bounded to a number of bytes."""
