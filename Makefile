@@ -85,10 +85,10 @@ check: setup  ## lint, format, types, import contracts, generated pages
 	$(VENV)/bin/lint-imports
 	$(PY) docs/generate.py --check
 
-fuzz: setup  ## at least 10,000 malformed bodies against the chat route
+fuzz: setup  ## 10,000 malformed requests against the chat route
 	$(PY) tests/fuzz/chat_bytes.py $(ARGS)
 
-soak: setup  ## 1,000 streams at once for a minute: no error, memory comes back
+soak: setup  ## 1,000 streams at once for a minute and a half: no error, flat memory
 	$(PY) tests/soak/streams.py $(ARGS)
 
 bench: setup  ## this gateway against its own mock, a table

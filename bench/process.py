@@ -47,6 +47,7 @@ def gateway(
     with (folder / "gateway.log").open("w") as log, _on(core):
         process = subprocess.Popen(
             [*command, "serve", "--config", str(config), "--port", str(port)],
+            cwd=ROOT,
             env={**os.environ, **environment(mock_port, folder)},
             stdout=log,
             stderr=log,

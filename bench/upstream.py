@@ -84,17 +84,16 @@ class _Upstream(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101  data comes from it
         if not is_stream:
             self._transport.write(_PLAIN)
-        elif head.startswith(b"post /s10/"):
-            self._send_from(0)
         else:
-            self._transport.write(b"".join(_STREAM))
+            self._send_from(0, GAP_S if head.startswith(b"post /s10/") else 0.0)
 
-    def _send_from(self, position: int) -> None:
+    def _send_from(self, position: int, gap_s: float) -> None:
+        """Write one chunk, each in a write of its own, and see to the next."""
         if self._transport is None:
             return
         self._transport.write(_STREAM[position])
         if position + 1 < len(_STREAM):
-            self._timer = asyncio.get_running_loop().call_later(GAP_S, self._send_from, position + 1)
+            self._timer = asyncio.get_running_loop().call_later(gap_s, self._send_from, position + 1, gap_s)
 
 
 async def _serve() -> None:

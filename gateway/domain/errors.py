@@ -21,6 +21,7 @@ GatewayError
 │   ├── UpstreamRefusedError       the upstream's own status
 │   └── UpstreamGarbledError       502  retryable
 ├── DeadlineExceededError          504  the caller's own deadline passed
+├── ShuttingDownError              503  the process stops and the time to finish is over
 └── InternalError                  our fault: 500
     └── StageUnavailableError      503  a stage that must not fail open is broken
 
@@ -229,6 +230,13 @@ class DeadlineExceededError(GatewayError):
     status = 504
     code = "deadline_exceeded"
     type = "timeout_error"
+
+
+class ShuttingDownError(GatewayError):
+    """The process was told to stop, and the request was not finished within `server.drain_s`."""
+
+    status = 503
+    code = "shutting_down"
 
 
 class InternalError(GatewayError):

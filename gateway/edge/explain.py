@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.domain.errors import GatewayError
 from gateway.domain.money import format_usd
 from gateway.domain.usage import Usage
 from gateway.exchange import Exchange
@@ -33,12 +34,21 @@ class ExplainedStream:
         self._exchange = exchange
         self._held: bytes | None = None
         self._ended = False
+        self._failure: GatewayError | None = None
         self.headers: Sequence[tuple[bytes, bytes]] = stream.headers
 
     async def block(self) -> bytes | None:
         """Return the block before the newest one; see `StreamReply.block`."""
+        if self._failure is not None:
+            raise self._failure
         while not self._ended:
-            block = await self._stream.block()
+            try:
+                block = await self._stream.block()
+            except GatewayError as error:
+                if self._held is None:
+                    raise
+                self._failure = error
+                return self._held
             if block is None or block.endswith(_DONE):
                 self._ended = True
                 return self._explained((self._held or b"") + (block or b""))

@@ -13,11 +13,12 @@ from typing import Final
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.domain.errors import InvalidRequestError
+from gateway.domain.errors import InvalidRequestError, ShuttingDownError
 from gateway.domain.usage import NO_USAGE
 from gateway.edge.answer import EXCHANGE, send_error
 from gateway.edge.current import Current
 from gateway.edge.errors import as_gateway_error
+from gateway.edge.sse import error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import CLIENT_CLOSED_REQUEST, Exchange
 from gateway.telemetry import Record
@@ -70,10 +71,14 @@ class Lifetime:
             exchange.patience.allow(_seconds_allowed(exchange.headers))
             await handler(scope, receive, send)
         except asyncio.CancelledError:
-            if not wire.has_left:
+            if not wire.has_left and not self._current.draining:
                 raise
             _uncancel()
-            exchange.status = CLIENT_CLOSED_REQUEST
+            if wire.has_left:
+                exchange.status = CLIENT_CLOSED_REQUEST
+            else:
+                error = ShuttingDownError("The gateway is stopping and could not finish this request. Ask again.")
+                await self._answer_failure(exchange, wire, send, error)
         except Exception as error:  # noqa: BLE001  the outermost edge: answered and logged
             await self._answer_failure(exchange, wire, send, error)
         finally:
@@ -94,12 +99,15 @@ class Lifetime:
         return exchange
 
     async def _answer_failure(self, exchange: Exchange, wire: Wire, send: Send, error: Exception) -> None:
-        """Answer an exception, unless an answer has begun: then the connection ends."""
+        """Answer an exception; when an answer has begun, end the connection, a stream with an event that says why."""
         known = as_gateway_error(error)
         if known is not error:
             log.error("request failed", exc_info=error, extra={"request_id": exchange.request_id})
         if exchange.first_byte_s:
             exchange.error = known
+            if exchange.reply is not None and not isinstance(exchange.reply, PlainReply):
+                event = error_event(known, exchange.request_id)
+                await send({"type": "http.response.body", "body": event, "more_body": True})
             wire.hang_up()
             return
         try:
@@ -116,6 +124,7 @@ class Lifetime:
             await exchange.close()
         except Exception:
             log.exception("closing failed", extra={"request_id": exchange.request_id})
+        exchange.patience.end()  # closing a stream waits for its last bytes, which sets the timer again
         if exchange.route in _QUIET:
             return
         try:

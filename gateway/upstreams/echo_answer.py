@@ -5,10 +5,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
-from gateway.upstreams.example_json import STEPS, example
+from gateway.upstreams.example_json import NODES, example
 
 MODELS = ("echo-simple", "echo-medium", "echo-complex")
 """The models of the built-in upstream, one a tier."""
@@ -17,16 +17,14 @@ _GREETING = (
     "This is Tierway's offline echo: it repeats what you write. For real answers, add a provider under "
     "`upstreams` in a settings file and start with `tierway serve --config FILE`."
 )
-_FINGERPRINT = "fp_echo"
 _MOST_CHOICES = 8
 _MOST_TOOLS = 128
 """Tools looked at in one request: the most functions that OpenAI's API reference has allowed."""
 _MOST_TOKENS = 32_768
 """Tokens in one choice when the caller sets no limit; longer answers end with `length`, as a model's do."""
-_LEAST_STEPS = 500
-"""Work granted to the example arguments of one call, however many calls share what one example may cost."""
 _CHARACTERS_A_TOKEN = 4
 _TOKENS_A_MESSAGE = 4
+_COMPLETION_DETAILS = ("reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens")
 
 _WORD = re.compile(r"\S{1,24}\s{0,24}|\s{1,24}")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?")
@@ -50,6 +48,20 @@ class _Call:
     def payload(self, text: str, **first: str) -> dict[str, Any]:
         """Wrap a part of the arguments or the input the way the kind of tool wants it."""
         return {self.kind: {**first, ("arguments" if self.kind == "function" else "input"): text}}
+
+    def whole(self, choice: int) -> dict[str, Any]:
+        """Return the call as it stands in a plain answer."""
+        return {"id": self.id_in(choice), "type": self.kind, **self.payload("".join(self.pieces), name=self.name)}
+
+    def deltas(self, choice: int) -> Iterator[dict[str, Any]]:
+        """Yield the call the way it is streamed: identity first, then the text alone.
+
+        A custom call goes without its type: the published chunk allows `function` only (openai-openapi issue
+        576), and the stream helper of openai-python 3.52 raises AttributeError when it reads `custom` there.
+        """
+        kind = {"type": self.kind} if self.kind == "function" else {}
+        yield {"id": self.id_in(choice), **kind, **self.payload("", name=self.name)}
+        yield from map(self.payload, self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,38 +116,19 @@ def stream(request: dict[str, Any], model: str, *, answer_id: str, created: int)
 
 
 def _envelope(kind: str, model: str, answer_id: str, created: int) -> dict[str, Any]:
-    return {
-        "id": _whole(answer_id),
-        "object": kind,
-        "created": created,
-        "model": _whole(model),
-        "system_fingerprint": _FINGERPRINT,
-    }
+    named = {"id": _whole(answer_id), "object": kind, "created": created, "model": _whole(model)}
+    return {**named, "system_fingerprint": "fp_echo"}
 
 
 def _rendered(choice: _Choice, request: dict[str, Any]) -> dict[str, Any]:
     """Return one entry of `choices` in a plain answer."""
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": None if choice.calls else "".join(choice.pieces),
-        "refusal": None,
-        "annotations": [],
-    }
+    message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
+    logprobs = None
     if choice.calls:
-        message["tool_calls"] = [
-            {
-                "id": call.id_in(choice.index),
-                "type": call.kind,
-                **call.payload("".join(call.pieces), name=call.name),
-            }
-            for call in choice.calls
-        ]
-    return {
-        "index": choice.index,
-        "message": message,
-        "logprobs": None if choice.calls else _logprobs(choice.pieces, request),
-        "finish_reason": choice.finish_reason,
-    }
+        message["tool_calls"] = [call.whole(choice.index) for call in choice.calls]
+    else:
+        message["content"], logprobs = "".join(choice.pieces), _logprobs(choice.pieces, request)
+    return {"index": choice.index, "message": message, "logprobs": logprobs, "finish_reason": choice.finish_reason}
 
 
 def _parts(choice: _Choice, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -145,25 +138,13 @@ def _parts(choice: _Choice, request: dict[str, Any]) -> Iterator[dict[str, Any]]
     for piece in choice.pieces:
         yield _part(choice, {"content": piece}, _logprobs((piece,), request))
     for position, call in enumerate(choice.calls):
-        for delta in _call_deltas(call, choice.index):
+        for delta in call.deltas(choice.index):
             yield _part(choice, {"tool_calls": [{"index": position, **delta}]}, None)
     yield {**_part(choice, {}, None), "finish_reason": choice.finish_reason}
 
 
 def _part(choice: _Choice, delta: dict[str, Any], logprobs: dict[str, Any] | None) -> dict[str, Any]:
     return {"index": choice.index, "delta": delta, "logprobs": logprobs, "finish_reason": None}
-
-
-def _call_deltas(call: _Call, choice: int) -> Iterator[dict[str, Any]]:
-    """Yield a call the way it is streamed: identity first, then the text alone.
-
-    A custom call goes without its type: the published chunk allows `function` only (openai-openapi issue
-    576), and the stream helper of openai-python 3.52 raises AttributeError when it reads `custom` there.
-    """
-    kind = {"type": call.kind} if call.kind == "function" else {}
-    yield {"id": call.id_in(choice), **kind, **call.payload("", name=call.name)}
-    for piece in call.pieces:
-        yield call.payload(piece)
 
 
 def _logprobs(pieces: tuple[str, ...], request: dict[str, Any]) -> dict[str, Any] | None:
@@ -178,24 +159,16 @@ def _logprobs(pieces: tuple[str, ...], request: dict[str, Any]) -> dict[str, Any
 
 def _usage(request: dict[str, Any], choices: list[_Choice]) -> dict[str, Any]:
     """Count tokens: a prompt has one for every four characters and four for each message."""
-    prompt = sum(_TOKENS_A_MESSAGE + _prompt_tokens(message) for message in _messages(request))
+    lengths = [len(_text(message.get("content"))) for message in _messages(request)]
+    prompt = sum(_TOKENS_A_MESSAGE + -(-length // _CHARACTERS_A_TOKEN) for length in lengths)
     completion = sum(choice.completion_tokens for choice in choices)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": 0,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
+        "completion_tokens_details": dict.fromkeys(_COMPLETION_DETAILS, 0),
     }
-
-
-def _prompt_tokens(message: dict[str, Any]) -> int:
-    return -(-len(_text(message.get("content"))) // _CHARACTERS_A_TOKEN)
 
 
 def _choices(request: dict[str, Any], model: str) -> list[_Choice]:
@@ -247,25 +220,18 @@ def _said(request: dict[str, Any]) -> str:
 
 def _latest_results(messages: list[dict[str, Any]]) -> list[str]:
     """Return the texts of the tool messages at the end of the conversation."""
-    results: list[str] = []
-    for message in reversed(messages):
-        if message.get("role") != "tool":
-            break
-        results.insert(0, _text(message.get("content")))
-    return results
+    latest = takewhile(lambda message: message.get("role") == "tool", reversed(messages))
+    return [_text(message.get("content")) for message in latest][::-1]
 
 
 def _last_user_text(messages: list[dict[str, Any]]) -> str:
     """Return the words of the last user message and a mention of what else it carried."""
     content = next((m.get("content") for m in reversed(messages) if m.get("role") == "user"), None)
     kinds = [_dict(part).get("type") for part in _list(content)]
-    mentions = [_mention(kinds.count(kind), word) for kind, word in _ATTACHMENTS.items() if kind in kinds]
+    counts = {word: kinds.count(kind) for kind, word in _ATTACHMENTS.items()}
+    mentions = [f"({count} {word}{'s' * (count > 1)})" for word, count in counts.items() if count]
     text = _text(content)
     return " ".join([*([text] if text.strip() else []), *mentions])
-
-
-def _mention(number: int, word: str) -> str:
-    return f"({number} {word})" if number == 1 else f"({number} {word}s)"
 
 
 def _text(content: object) -> str:
@@ -317,23 +283,23 @@ def _narrowed(offered: list[dict[str, Any]], choice: dict[str, Any]) -> tuple[li
 def _mentioned(tools: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     """Return the tools whose name stands in `text` as a word of its own: `get` is not in `get_time`."""
     words = set(_TOOL_NAME.findall(text))
-    return [tool for tool in tools if _is_mentioned(tool[tool["type"]]["name"], words, text)]
-
-
-def _is_mentioned(name: str, words: set[str], text: str) -> bool:
-    return name in words if _TOOL_NAME.fullmatch(name) else name in text
+    names = (tool[tool["type"]]["name"] for tool in tools)
+    return [t for t, n in zip(tools, names, strict=True) if n in (words if _TOOL_NAME.fullmatch(n) else text)]
 
 
 def _called(request: dict[str, Any], tools: list[dict[str, Any]], limit: int) -> tuple[tuple[_Call, ...], str]:
-    """Return calls of `tools`, broken off where `limit` tokens are used up, and why the answer ends."""
+    """Return calls of `tools`, broken off where `limit` tokens are used up, and why the answer ends.
+
+    Arguments of functions are made up, all within the nodes of one example; custom tools get the user's words.
+    """
     messages = _messages(request)
-    said, steps = _whole(_last_user_text(messages)), max(STEPS // len(tools), _LEAST_STEPS)
+    said = _whole(_last_user_text(messages))
     calls: list[_Call] = []
     for position, tool in enumerate(tools):
         if limit <= 0:
             return tuple(calls), "length"
         kind, name = tool["type"], _whole(tool[tool["type"]]["name"])
-        text = _arguments(tool, steps) if kind == "function" else _input(tool, said)
+        text = _arguments(tool, NODES // len(tools)) if kind == "function" else said
         seed = f"{len(messages)} {position} {kind} {name} {text[:256]}"
         pieces = tuple(islice(_slices(text), limit))
         calls.append(_Call(seed, kind, name, pieces[: limit - 1]))
@@ -341,18 +307,10 @@ def _called(request: dict[str, Any], tools: list[dict[str, Any]], limit: int) ->
     return tuple(calls), "length" if limit < 0 else "tool_calls"
 
 
-def _arguments(tool: dict[str, Any], steps: int) -> str:
+def _arguments(tool: dict[str, Any], nodes: int) -> str:
     """Return example arguments for a function as compact JSON; one without parameters takes none."""
-    value = example(tool["function"].get("parameters"), steps=steps)
+    value = example(tool["function"].get("parameters"), nodes=nodes)
     return _json(value if isinstance(value, dict) else {}, separators=(",", ":"))
-
-
-def _input(tool: dict[str, Any], said: str) -> str:
-    """Return the input of a custom tool: a match of its regular expression, else the user's words."""
-    grammar = _dict(_dict(tool["custom"].get("format")).get("grammar"))
-    if grammar.get("syntax") == "regex":
-        return _whole(str(example({"type": "string", "pattern": grammar.get("definition")}, steps=_LEAST_STEPS)))
-    return said
 
 
 def _slices(text: str) -> Iterator[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, islice, repeat
 from typing import Any, Final
@@ -12,13 +10,15 @@ from urllib.parse import unquote
 
 NODES: Final = 8_000
 """Schema nodes visited for one example: enough for the 5,000 properties OpenAI takes (structured outputs, 2026-02)."""
-_SHARE: Final = 64  # entries of a list or an object, or characters of a text, that cost one node more
-_DEPTH: Final = 32  # levels of the value; OpenAI refuses strict schemas deeper than 10
-_DEEP: Final = 6  # from this level on, or within a repeated reference, only what is required is filled in
+_ENTRIES: Final = 16  # of a list or an object, which cost one node more
+_CHARACTERS: Final = 64  # of a text, which cost one node more
+_DEPTH: Final = 40  # levels of the value; OpenAI refuses strict schemas deeper than 10
+_DEEP: Final = 6  # the level from which on only what is required is filled in
+_REFERENCE: Final = 2  # levels that a reference counts for, so that recursive schemas soon are deep
 _LONGEST: Final = 10_000  # a greater length or number of items is not met
-_BOUNDS: Final = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
-_KINDS: Final = ("string", "integer", "number", "boolean", "object", "array", "null")
-_HINTS: Final = {"properties": "object", "required": "object", "items": "array", "prefixItems": "array"}
+_KINDS: Final = {"string", "integer", "number", "boolean", "object", "array", "null"}
+_LINKS: Final = {"$ref", "allOf", "anyOf", "oneOf"}
+_BOUNDS: Final = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 _FORMATS: Final = {
     "date": "2000-01-01",
     "date-time": "2000-01-01T00:00:00Z",
@@ -47,120 +47,172 @@ def example(schema: object, *, nodes: int = NODES) -> object:
     return _Maker(schema, nodes).build(schema, 0)
 
 
-@dataclass(slots=True)
-class _Node:
-    """A schema with its references, its `allOf` and the options taken, merged into one set of keywords."""
-
-    depth: int
-    rules: dict[str, Any] = field(default_factory=dict)
-    properties: dict[str, object] = field(default_factory=dict)
-    required: dict[str, None] = field(default_factory=dict)
-    refs: set[str] = field(default_factory=set)
-
-    def merge(self, schema: dict[str, Any]) -> None:
-        """Add the keywords of one more schema."""
-        for key, value in schema.items():
-            self.rules[key] = _both(key, self.rules[key], value) if key in self.rules else value
-        for name, inner in _dict(schema.get("properties")).items():
-            self.properties[name] = {"allOf": [self.properties[name], inner]} if name in self.properties else inner
-        self.required.update((name, None) for name in _list(schema.get("required")) if isinstance(name, str))
-
-    def kind(self) -> str:
-        """Return the type to make: the first one named or hinted at, and null only when alone or deep."""
-        kinds = _types(self.rules) or [next((_HINTS[key] for key in _HINTS if key in self.rules), "string")]
-        wants_null = self.depth >= _DEEP and "null" in kinds
-        return next((kind for kind in kinds if (kind == "null") == wants_null), "null")
-
-
 class _Maker:
-    """Makes one example; `left` is what remains of its nodes, `open` counts the references it is inside of."""
+    """Makes one example of the schema `root`; `left` is the number of nodes it may still visit."""
 
     def __init__(self, root: object, nodes: int) -> None:
-        self.root, self.left, self.open = root, nodes, Counter({"#": 1})
+        self.root, self.left = root, nodes
 
     def build(self, schema: object, depth: int) -> object:
         """Return a value the schema names, else one of its type."""
-        node = self.gather(schema, depth)
-        value = next((value for value in _named(node.rules) if self.is_plain(value, node.depth)), node)
-        if value is node:
-            makers = {"object": self.mapping, "array": self.array, "string": self.text, "boolean": lambda _: False}
-            makers |= {"integer": _number, "number": _number, "null": lambda _: None}
-            value = makers[node.kind()](node)
-        self.open.subtract(node.refs)
-        return value
+        rules, depth = self.gather(schema, depth)
+        kind = _kind(rules, deep=depth >= _DEEP)
+        if named := [value for value in _named(rules) if self.is_plain(value, depth)]:
+            return named[0]
+        if kind in {"object", "array"}:
+            return self.mapping(rules, depth) if kind == "object" else self.array(rules, depth)
+        if kind in {"integer", "number"}:
+            return _number(rules, whole=kind == "integer")
+        return self.text(rules) if kind == "string" else False if kind == "boolean" else None
 
-    def gather(self, schema: object, depth: int) -> _Node:
-        """Merge `schema` and all it stands for; a loop, since references and `allOf` may nest without end."""
-        node, pending = _Node(depth), [schema]
+    def gather(self, schema: object, depth: int) -> tuple[dict[str, Any], int]:
+        """Merge `schema`, its references, its `allOf` and one option of each choice; return its level too."""
+        rules: dict[str, Any] = {"properties": {}, "required": {}}
+        pending, seen = [schema], set[str]()
         while pending and self.left > 0:
             part = _dict(pending.pop())
-            size = len(part) + sum(len(value) for value in part.values() if isinstance(value, dict | list))
-            self.left -= 1 + size // _SHARE
-            node.merge(part)
-            pending += reversed(self.parts(part, node))
-        return node
+            self.left -= 1 + (len(part) + sum(len(v) for v in part.values() if isinstance(v, dict | list))) // _ENTRIES
+            _merge(rules, part)
+            if not _LINKS.isdisjoint(part):
+                pending += self.linked(part, depth + _REFERENCE * bool(seen), seen)
+        return rules, depth + _REFERENCE * bool(seen)
 
-    def parts(self, schema: dict[str, Any], node: _Node) -> list[object]:
-        """Return what holds beside `schema`: what it refers to, its `allOf` and one option of each choice."""
-        ref, parts = schema.get("$ref"), [*_list(schema.get("allOf"))]
-        if isinstance(ref, str) and ref not in node.refs:
-            node.depth = max(node.depth, _DEEP) if self.open[ref] else node.depth
-            node.refs.add(ref)
-            self.open[ref] += 1
-            self.left -= len(ref) // _SHARE
-            parts.insert(0, _pointed_at(self.root, ref))
-        choices = filter(None, (_list(schema.get(key)) for key in ("anyOf", "oneOf")))
-        return parts + [min(options, key=lambda option: self.rank(option, node)) for options in choices]
+    def linked(self, part: dict[str, Any], depth: int, seen: set[str]) -> list[object]:
+        """Return what holds beside `part`, last first: options, its `allOf`, and what it refers to unless `seen`."""
+        choices = (_list(part.get(key))[:_DEPTH] for key in ("oneOf", "anyOf"))
+        found = [*(self.chosen(options, depth) for options in choices if options), *_list(part.get("allOf"))[::-1]]
+        refs = set(_texts([part.get("$ref")])) - seen
+        seen |= refs
+        return found + [_pointed_at(self.root, ref) for ref in refs]
 
-    def rank(self, option: object, node: _Node) -> int:
-        """Return how late to take an option: false and recursive ones last, null late, but when deep what nests."""
+    def chosen(self, options: list[object], depth: int) -> object:
+        """Return the first option that is not null or, when deep, one that refers to nothing further."""
+        self.left -= len(options) // 4
+        if depth >= _DEEP:
+            return min(options, key=self.links)
+        return min(options, key=lambda option: 2 if option is False else int(_dict(option).get("type") == "null"))
+
+    def links(self, option: object) -> int:
+        """Rank an option by whether it, or a property that it requires, is made of other schemas."""
         known = _dict(option)
-        required = (_dict(known.get("properties")).get(str(name)) for name in _list(known.get("required"))[:_DEPTH])
-        if option is False or any(self.open[str(_dict(inner).get("$ref"))] for inner in (known, *required)):
-            return 2
-        kinds = set(_types(known))
-        return int(not kinds or bool(kinds & {"object", "array"}) if node.depth >= _DEEP else kinds == {"null"})
+        known = _dict(_pointed_at(self.root, known["$ref"])) if "$ref" in known else known
+        properties, required = _dict(known.get("properties")), _texts(_list(known.get("required"))[:_DEPTH])
+        inner = (_dict(properties.get(name)) for name in required)
+        return 2 if option is False else int(any(_LINKS & schema.keys() for schema in (known, *inner)))
 
     def is_plain(self, value: object, depth: int) -> bool:
         """Whether a value is JSON and small enough to be repeated."""
         if isinstance(value, dict | list):
-            self.left -= 1 + len(value) // _SHARE
+            self.left -= 1 + len(value) // _ENTRIES
             inner = chain(value, value.values()) if isinstance(value, dict) else value
             return self.left > 0 and depth < _DEPTH and all(self.is_plain(item, depth + 1) for item in inner)
-        self.left -= len(value) // _SHARE if isinstance(value, str) else 0
-        return value is None or isinstance(value, str | bool) or _fraction(value) is not None
+        self.left -= len(value) // _CHARACTERS if isinstance(value, str) else 0
+        return value is None or isinstance(value, str) or (isinstance(value, int | float) and abs(value) < 1e300)
 
-    def mapping(self, node: _Node) -> dict[str, object]:
+    def mapping(self, rules: dict[str, Any], depth: int) -> dict[str, object]:
         """Return an object with the required properties and, unless deep, the optional ones."""
-        shallow, made = node.depth < _DEEP, dict[str, object]()
-        listed = [n for n, inner in node.properties.items() if n in node.required or (shallow and inner is not False)]
-        for name in chain(listed, (name for name in node.required if name not in node.properties)):
-            if self.left <= 0 or node.depth >= _DEPTH:
+        properties, required, made = rules["properties"], rules["required"], dict[str, object]()
+        wanted = required if depth >= _DEEP else {n: 0 for n in properties if properties[n] is not False} | required
+        for name in wanted if depth < _DEPTH else ():
+            if self.left <= 0:
                 break
-            self.left -= len(name) // _SHARE
-            made[name] = self.build(node.properties.get(name), node.depth + 1)
+            self.left -= len(name) // _CHARACTERS
+            made[name] = self.build(properties.get(name), depth + 1)
         return made
 
-    def array(self, node: _Node) -> list[object]:
+    def array(self, rules: dict[str, Any], depth: int) -> list[object]:
         """Return an array of as few items as are allowed, but unless deep with all its `prefixItems`."""
-        prefix, made = _list(node.rules.get("prefixItems")), list[object]()
-        least = _count(node.rules.get("minItems"), 0)
-        length = least if node.depth >= _DEEP else max(least, len(prefix))
-        length = min(length, _count(node.rules.get("maxItems"), length))
-        for schema in islice(chain(prefix, repeat(node.rules.get("items"))), length):
-            if self.left <= 0 or node.depth >= _DEPTH:
+        prefix, made = _list(rules.get("prefixItems")), list[object]()
+        length = max(_count(rules.get("minItems"), 0), 0 if depth >= _DEEP else len(prefix))
+        for schema in islice(chain(prefix, repeat(rules.get("items"))), length if depth < _DEPTH else 0):
+            if self.left <= 0:
                 break
-            made.append(self.build(schema, node.depth + 1))
+            made.append(self.build(schema, depth + 1))
         return made
 
-    def text(self, node: _Node) -> str:
+    def text(self, rules: dict[str, Any]) -> str:
         """Return a text of the format asked for, filled up to the least length."""
-        text = _FORMATS.get(str(node.rules.get("format")), "").ljust(_count(node.rules.get("minLength"), 0), "a")
-        self.left -= len(text) // _SHARE
-        return text[: _count(node.rules.get("maxLength"), _LONGEST)]
+        text = "".join(_FORMATS.get(name, "") for name in _texts([rules.get("format")]))
+        text = text.ljust(_count(rules.get("minLength"), 0), "a")[: _count(rules.get("maxLength"), _LONGEST)]
+        self.left -= len(text) // _CHARACTERS
+        return text
 
 
-def _number(node: _Node) -> int | float:
-    """Return the number within the bounds that is nearest to zero among whole steps, else the middle."""
-    low, above, high, below, steps = ([n] if (n := _fraction(node.rules.get(key))) else [] for key in _BOUNDS)
-    return 0
+def _merge(rules: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add the keywords of one more schema; where two cannot be combined the first counts."""
+    for key, value in more.items():
+        ours = rules.setdefault(key, value)
+        if key == "required":
+            ours.update(dict.fromkeys(_texts(value)))
+        elif key == "properties":
+            ours.update({name: {"allOf": [ours[name], s]} if name in ours else s for name, s in _dict(value).items()})
+        elif ours is value:
+            continue
+        elif key == "items":
+            rules[key] = {"allOf": [ours, value]}
+        elif key == "type":
+            rules[key] = [kind for kind in _types(ours) if kind in _types(value)] or "integer"  # the other is number
+        elif key.startswith(("min", "max", "exclusive")) and _exact(ours) and _exact(value):
+            rules[key] = max(ours, value) if "min" in key.lower() else min(ours, value)
+
+
+def _kind(rules: dict[str, Any], *, deep: bool) -> str:
+    """Return the type to make: the first one named or hinted at, but null only when alone or deep."""
+    kinds = _types(rules.get("type")) or ["object" if rules["properties"] or rules["required"] else "string"]
+    return next((kind for kind in kinds if (kind == "null") == (deep and "null" in kinds)), "null")
+
+
+def _named(rules: dict[str, Any]) -> list[object]:
+    """Return the values that a schema itself names, best first."""
+    enum = sorted(_list(rules.get("enum"))[:_DEPTH], key=lambda value: value is None)
+    const, default = ([rules[key]] if key in rules else [] for key in ("const", "default"))
+    return [*const, *enum[:1], *default, *_list(rules.get("examples"))[:1]]
+
+
+def _pointed_at(root: object, ref: object) -> object:
+    """Resolve a reference such as `#/$defs/Name`; what is not found, or elsewhere, allows every value."""
+    path = ref if isinstance(ref, str) and ref.startswith("#") and len(ref) < 256 else "#/?"
+    for part in filter(None, unquote(path[1:]).split("/", _DEPTH)):
+        named = dict(zip("0123456789", root, strict=False)) if isinstance(root, list) else _dict(root)
+        root = named.get(part.replace("~1", "/").replace("~0", "~"))
+    return root
+
+
+def _number(rules: dict[str, Any], *, whole: bool) -> int | float:
+    """Return the number in the bounds that is a whole number of steps and nearest to zero, else their middle."""
+    low, above, high, below = (_exact(rules.get(key)) for key in _BOUNDS)
+    given = next((abs(step) for step in _exact(rules.get("multipleOf")) if step), None)
+    step = Fraction(given.numerator if whole else given) if given else Fraction(1)
+    least = [*(math.ceil(n / step) for n in low), *(math.floor(n / step) + 1 for n in above)]
+    most = [*(math.floor(n / step) for n in high), *(math.ceil(n / step) - 1 for n in below)]
+    number = min([max([0, *least]), *most]) * step
+    if least and most and max(least) > min(most) and not whole and not given:
+        number = (max(low + above) + min(high + below)) / 2
+    return int(number) if number.denominator == 1 else float(number)
+
+
+def _exact(value: object) -> list[Fraction]:
+    """Return a number exactly as it is written, nothing for what is none or has more than 30 digits."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return []
+    return [Fraction(str(value))] if abs(value) < 1e30 else []
+
+
+def _count(value: object, otherwise: int) -> int:
+    return min(value, _LONGEST) if isinstance(value, int) and value >= 0 else otherwise
+
+
+def _types(named: object) -> list[str]:
+    return [kind for kind in _texts([named] if isinstance(named, str) else named)[: len(_KINDS)] if kind in _KINDS]
+
+
+def _texts(value: object) -> list[str]:
+    return [text for text in _list(value) if isinstance(text, str)]
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,16 @@ def test_provider_settings_are_good(tmp_path: Path) -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert "3 upstreams, 4 models, 1 keys" in checked.stdout
+
+
+def test_the_settings_of_the_readme_are_good(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    path = tmp_path / "readme.yaml"
+    path.write_text(block)
+
+    checked = tierway("check", "--config", str(path), folder=tmp_path, environment=SECRETS)
+
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_provider_settings_start_a_gateway(tmp_path: Path) -> None:

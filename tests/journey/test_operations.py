@@ -613,23 +613,45 @@ def test_stream_in_flight_is_finished_before_the_process_ends(
     assert gateway.wait_for_log(request_id="drained")["status"] == 200
 
 
-def test_call_that_never_ends_is_cut_when_the_time_to_drain_is_over(
-    start_gateway: StartGateway, upstream: ScriptedUpstream
-) -> None:
+def test_stream_that_never_ends_is_told_why_it_is_cut(start_gateway: StartGateway, upstream: ScriptedUpstream) -> None:
     never = Moment()
-    upstream.script(stream(*events(chunk("Hi")), never))
+    first = events(chunk("Hi"))[0]
+    upstream.script(stream(first, never))
     gateway = start_gateway(relay_settings(upstream.url, server={"drain_s": 1}))
     with WireClient(gateway.address) as client:
         client.send(chat_bytes(chat(stream=True), ("x-request-id", "cut")))
         client.head()
-        assert client.chunk()
+        assert client.chunk() == first
 
         gateway.terminate()
-        assert client.chunk() is None
+        last = client.chunk()
 
-    gateway.wait_for_exit()
+        assert last is not None
+        assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "shutting_down"
+        assert client.is_closed_by_peer()
+    assert gateway.wait_for_exit() in STOPPED
     upstream.last.closed.wait()
-    assert gateway.wait_for_log(request_id="cut")
+    assert gateway.wait_for_log(request_id="cut")["code"] == "shutting_down"
+    never.happen()
+
+
+def test_plain_call_that_never_ends_is_a_503_at_the_end(
+    start_gateway: StartGateway, upstream: ScriptedUpstream
+) -> None:
+    never = Moment()
+    upstream.script(plain({}, before=[never]))
+    gateway = start_gateway(relay_settings(upstream.url, server={"drain_s": 1}))
+    with WireClient(gateway.address) as client:
+        client.send(chat_bytes(chat()))
+        upstream.wait_for_request()
+
+        gateway.terminate()
+        answer = client.answer()
+
+    assert answer.status == 503
+    assert answer.json()["error"]["code"] == "shutting_down"
+    assert gateway.wait_for_exit() in STOPPED
+    upstream.last.closed.wait()
     never.happen()
 
 

@@ -32,7 +32,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 _URL: Final = re.compile(r"answers on (https?://\S+)/v1")
 
-_FAULT: Final = re.compile(r"Traceback|\bERROR\b|CRITICAL|Warning:|never (?:retrieved|awaited)")
+_FAULT: Final = re.compile(r"Traceback|CRITICAL|Warning:|never (?:retrieved|awaited)")
 
 Log = dict[str, Any]
 

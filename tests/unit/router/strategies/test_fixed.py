@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+from router.base import Choice
+from router.settings import TIERS, RouterSettings, TierName
+from router.strategies.fixed import Fixed
+from tests.support.build import chat_request
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_default_tier_is_chosen_whatever_is_asked(tier: TierName) -> None:
+    strategy = Fixed(RouterSettings(default_tier=tier))
+
+    assert strategy.choose(chat_request("Hi")) == Choice(tier, 1.0, "fixed")
+    assert strategy.choose(chat_request("Prove it. " * 1000)) == Choice(tier, 1.0, "fixed")
