@@ -25,8 +25,7 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/l
  && install -d -o tierway -g tierway -m 0700 /var/lib/tierway \
  && install -d /etc/tierway
 COPY --from=build /opt/tierway /opt/tierway
-# Two heaps instead of one a thread: large bodies are inflated in threads, and what they free would stay spread.
-ENV PATH=/opt/tierway/bin:$PATH PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2
+ENV PATH=/opt/tierway/bin:$PATH PYTHONUNBUFFERED=1
 # A number, so that Kubernetes can see that it is not root. A relative path to the state lands in the working folder.
 USER 10001:10001
 WORKDIR /var/lib/tierway

@@ -21,8 +21,11 @@ _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 def exact_key(settings: CacheSettings, caller: Caller, request: ChatRequest, tier: str | None) -> bytes | None:
     """Return the key of a request, or None when it is not to be cached.
 
-    The order of an object's members and the spelling of its text do not matter; everything else does.
+    The order of an object's members and the spelling of its text do not matter; everything else does. A request
+    that repeats a name has no key, as its decoded form holds one of the values only.
     """
+    if not request.is_faithful:
+        return None
     try:
         fields = _DECODER.decode(request.body)
     except msgspec.DecodeError:

@@ -168,7 +168,7 @@ class Gateway:
                 upstreams[name] = build_upstream(name, upstream_settings)
             except (OSError, ssl.SSLError, ValueError) as error:
                 raise SettingsError(f"upstreams.{name}: {error}") from error
-        if served is None or served.cache != settings.cache:
+        if served is None or _decides_answers(served) != _decides_answers(settings):
             self._cache = build_cache(settings.cache)
         self._prices = PriceTable(_prices(settings))
         self._upstreams = upstreams
@@ -246,6 +246,11 @@ class Gateway:
             "look_up": float(version.pipeline.cache_failures),
         }
         yield counter("tierway_stage_failures", "Failures of stages that let a request go on.", "stage", failures)
+
+
+def _decides_answers(settings: Settings) -> tuple[object, ...]:
+    """Return what an answer in the cache depends on besides its request: a change empties the cache."""
+    return settings.cache, settings.models, settings.aliases, settings.router, settings.upstreams
 
 
 def _prices(settings: Settings) -> dict[str, Price | str]:

@@ -173,6 +173,7 @@ NOT_YET: Final = (
 )
 """Fields and values whose names are settled and whose parts of the product are still to come."""
 
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MIN_SECRET_CHARACTERS: Final = 16
 
@@ -283,7 +284,7 @@ def _resolve(value: Any, environment: Any, where: str) -> Any:
         name = found[1]
         if name not in environment:
             raise SettingsError(f"{where}: the environment variable {name} is not set")
-        return str(environment[name])
+        return str(environment[name]).rstrip("\r\n")  # as left by `$(cat file)` and mounted secrets
 
     return _REFERENCE.sub(replace, value)
 
@@ -357,12 +358,29 @@ def _check_references(settings: Settings) -> None:
             raise SettingsError(f"models.{name}.upstream: no upstream is called '{model.upstream}' (known: {known})")
         if name == "auto" or name.startswith(("auto/", "team/")):
             raise SettingsError(f"models.{name}: names 'auto', 'auto/...' and 'team/...' belong to the gateway")
+    _check_headers(settings)
     for tier, candidates in settings.router.tiers.items():
         for index, name in enumerate(candidates):
             if name not in settings.models:
                 raise SettingsError(f"router.tiers.{tier}[{index}]: no model is called '{name}'")
     _check_aliases(settings)
     _check_keys(settings)
+
+
+def _check_headers(settings: Settings) -> None:
+    """Refuse what cannot be sent in a header: a line end in one would start another."""
+    for name, upstream in settings.upstreams.items():
+        if not isinstance(upstream, OpenAIUpstream):
+            continue
+        sent = {f"headers.{header}": value for header, value in upstream.headers.items()}
+        sent["auth_header"] = upstream.auth_header
+        sent["api_key"] = upstream.api_key.reveal() if upstream.api_key else ""
+        for field, value in sent.items():
+            if not value.isprintable() or not value.isascii():
+                raise SettingsError(f"upstreams.{name}.{field}: only printable ASCII can be sent in a header")
+        for header in (upstream.auth_header, *upstream.headers):
+            if not _HEADER_NAME.fullmatch(header):
+                raise SettingsError(f"upstreams.{name}.headers: '{header}' is not the name of a header")
 
 
 def _check_aliases(settings: Settings) -> None:

@@ -74,13 +74,15 @@ class ChatRequest:
         stream: whether the caller asked for server-sent events.
         wants_usage: whether the caller asked for the usage chunk of a stream.
         max_output_tokens: the smaller of the two limits the caller may set, or None.
+        is_faithful: whether `document` holds all that `body` does: no repeated name, no half surrogate pair.
     """
 
-    __slots__ = ("body", "document", "max_output_tokens", "messages", "model", "stream", "wants_usage")
+    __slots__ = ("body", "document", "is_faithful", "max_output_tokens", "messages", "model", "stream", "wants_usage")
 
-    def __init__(self, body: bytes, document: dict[str, Any]) -> None:
+    def __init__(self, body: bytes, document: dict[str, Any], *, is_faithful: bool = True) -> None:
         self.body = body
         self.document = document
+        self.is_faithful = is_faithful
         self.model: str = document["model"]
         self.messages: list[dict[str, Any]] = document["messages"]
         self.stream = document.get("stream") is True
@@ -133,6 +135,8 @@ def read_chat(body: bytes) -> ChatRequest:
         document = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
     except ValueError:
         document = _read_carefully(body)
+        _check(document)
+        return ChatRequest(body, document, is_faithful=False)
     _check(document)
     return ChatRequest(body, document)
 

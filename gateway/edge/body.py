@@ -23,7 +23,7 @@ _OFF_LOOP_BYTES: Final = 64 * 1024
 """Bodies longer than this, compressed or inflated, are inflated in a thread: about a millisecond's work."""
 
 _MAX_GZIP_MEMBERS: Final = 1024
-"""Each member copies what follows it, so a body of empty ones would take hours; writers in blocks of 64 KiB need 512."""
+"""Each member copies what follows it: a body of empty ones would take hours. Writers in blocks of 64 KiB need 512."""
 
 
 async def read_body(wire: Wire, receive: Receive, headers: Mapping[bytes, bytes], settings: ServerSettings) -> bytes:
@@ -107,7 +107,8 @@ def _is_json(kind: bytes) -> bool:
 
 def _gunzip(body: bytes, most: int) -> bytes:
     """Inflate up to `most` bytes; members that follow one another are read as one (RFC 1952, section 2.2)."""
-    pieces, left = [], most
+    pieces: list[bytes] = []
+    left = most
     while body and left > 0:
         if len(pieces) == _MAX_GZIP_MEMBERS:
             raise EOFError

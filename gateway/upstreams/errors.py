@@ -15,7 +15,7 @@ _MAX_MESSAGE_CHARACTERS: Final = 2000
 _MAX_FIELD_CHARACTERS: Final = 200
 _RETRY_HEADERS: Final = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
 _KEY_LIKE: Final = re.compile(r"\b(?:(?:sk|pk|rk)[-_]|(?:key|api)[-_](?=[\w.-]*[\d*]))[\w*.-]{6,}")
-"""Keys and their masked forms (`sk-proj-****abcd`), which providers quote in 401 messages; not `api-version` and its like."""
+"""Keys and their masked forms (`sk-proj-****abcd`), which providers quote in 401 messages."""
 
 _KEPT_WITHOUT_WORDS: Final = frozenset({413, 429, 503})
 """Statuses that say enough by themselves, so that they survive a body nobody can read."""

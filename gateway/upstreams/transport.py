@@ -67,7 +67,8 @@ class Patience:
     """How long a request waits for upstreams: cancels its task once one has been silent for too long.
 
     One timer serves a whole request: `wait` only notes how long the next byte may take, and the timer, when it
-    fires, goes back to sleep if there was a byte in between. A stream of a thousand chunks sets one timer.
+    fires, goes back to sleep if there was a byte in between. A stream of a thousand chunks sets one timer, and a
+    second one where its bytes must follow sooner than the first had to come.
 
     Args:
         task: the task that waits.
@@ -76,14 +77,14 @@ class Patience:
         deadline: the caller's own, in seconds of the loop's clock.
     """
 
-    __slots__ = ("_handle", "_late", "_limit", "_task", "_time", "_total", "deadline", "loop")
+    __slots__ = ("_handle", "_late", "_limit", "_task", "_time", "_total", "_wakes", "deadline", "loop")
 
     def __init__(self, task: asyncio.Task[object]) -> None:
         self.loop = task.get_loop()
         self._task = task
         self._time = self.loop.time
         self.deadline = self._total = _NEVER
-        self._limit = _NEVER
+        self._limit = self._wakes = _NEVER
         self._late = False
         self._handle: asyncio.TimerHandle | None = None
 
@@ -96,14 +97,14 @@ class Patience:
         now = self._time()
         self._total = min(now + total_s, self.deadline)
         self._limit = min(now + first_byte_s, self._total)
-        if self._handle is None:
-            self._handle = self.loop.call_at(self._limit, self._fire)
+        if self._limit < self._wakes:
+            self._set_timer()
 
     def wait(self, seconds: float) -> None:
         """Allow this many seconds from now until the next byte."""
         self._limit = min(self._time() + seconds, self._total)
-        if self._handle is None:
-            self._handle = self.loop.call_at(self._limit, self._fire)
+        if self._limit < self._wakes:
+            self._set_timer()
 
     def rest(self) -> None:
         """Stop counting: the next thing waited for is not the upstream."""
@@ -111,7 +112,7 @@ class Patience:
 
     def end(self) -> None:
         """Take the timer back."""
-        self._limit = _NEVER
+        self._limit = self._wakes = _NEVER
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -131,12 +132,18 @@ class Patience:
             raise DeadlineExceededError("The request's deadline passed before the answer was complete.")
         raise UpstreamTimeoutError("The upstream did not answer in time.")
 
+    def _set_timer(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._wakes = self._limit
+        self._handle = self.loop.call_at(self._limit, self._fire)
+
     def _fire(self) -> None:
-        self._handle = None
+        self._handle, self._wakes = None, _NEVER
         if self._limit == _NEVER:
             return
         if self._time() < self._limit:
-            self._handle = self.loop.call_at(self._limit, self._fire)
+            self._set_timer()
         else:
             self._late = True
             self._task.cancel()

@@ -9,6 +9,7 @@ import policies.stores
 import router.strategies
 from gateway.upstreams.catalogue import UPSTREAMS
 from gateway.upstreams.settings import AnyUpstream
+from policies.catalogue import KEY_STORES
 from router.catalogue import STRATEGIES
 from router.settings import RouterSettings
 from tests.support import members
@@ -32,7 +33,7 @@ def test_every_upstream_of_the_settings_is_in_the_catalogue() -> None:
 
 
 def test_every_key_store_has_a_fixture() -> None:
-    assert set(members.KEY_STORES) == modules(policies.stores)
+    assert set(members.KEY_STORES) == modules(policies.stores) == set(KEY_STORES)
 
 
 def test_every_strategy_has_a_fixture() -> None:

@@ -26,9 +26,7 @@ def backend(make: MakeBackend) -> Backend:
 
 
 def entry(body: bytes = b"{}", stored_at: float = 1.0) -> Entry:
-    return Entry(
-        body=body, usage=Usage(input_tokens=1, cached_tokens=2), answered_model="m", stored_at=stored_at
-    )
+    return Entry(body=body, usage=Usage(input_tokens=1, cached_tokens=2), answered_model="m", stored_at=stored_at)
 
 
 async def test_an_unknown_key_has_no_entry(backend: Backend) -> None:

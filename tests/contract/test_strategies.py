@@ -18,7 +18,7 @@ REQUESTS = {
     "long": chat_request("word " * 50_000),
     "parts": chat_request([{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": "data:"}}]),
     "no parts": chat_request([]),
-    "unicode": chat_request("שלום 你好 😀 ‮"),
+    "unicode": chat_request("שלום 你好 😀 \u202e"),
     "tools": chat_request("Hi", tools=[{"type": "function", "function": {"name": "f"}}], tool_choice="auto"),
     "stream": chat_request("Hi", stream=True),
 }

@@ -1,7 +1,7 @@
 """A thousand streams at once through the gateway, for a minute: no error, and memory stays flat.
 
-`make soak` runs it. The upstream is bench/upstream.py in a process of its own: 30 chunks, 10 ms apart. Half the time is
-spent once before as a warm-up: buffers, queues and the allocator's heaps take about 25 s to reach their size.
+`make soak` runs it. The upstream is bench/upstream.py in a process of its own: 30 chunks, 10 ms apart. The
+first third of the time is the warm-up: buffers, queues and the allocator's heaps take about 25 s to reach their size.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import resource
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -31,25 +32,26 @@ def main() -> int:
     _allow_files(3 * arguments.streams + 200)
     message = request("/v1/chat/completions", "mock-s10", KEY, stream=True)
 
-    def run(port: int, seconds: float) -> Result:
-        return uvloop.run(load(port, message, connections=arguments.streams, seconds=seconds))
+    warm_up_s = arguments.seconds / 2
+    seen: list[float] = []
 
     with (
         tempfile.TemporaryDirectory() as folder,
         upstream() as mock_port,
         gateway(mock_port, Path(folder)) as (process, port, _),
     ):
-        fresh = rss_mb(process.pid)
-        warm_up = run(port, arguments.seconds / 2)
-        before = rss_mb(process.pid)
-        print(f"soak: warm, {len(warm_up.latencies)} streams, RSS {fresh:.1f} -> {before:.1f} MB", file=sys.stderr)
-        result = run(port, arguments.seconds)
+        reading = threading.Timer(warm_up_s, lambda: seen.append(rss_mb(process.pid)))
+        reading.start()
+        running = load(port, message, connections=arguments.streams, seconds=warm_up_s + arguments.seconds)
+        result: Result = uvloop.run(running)
+        reading.cancel()
         after = rss_mb(process.pid)
-    errors = [*warm_up.errors, *result.errors]
+    errors = result.errors
+    before = seen[0] if seen else 0.0
     print(
         f"soak: {arguments.streams} streams at once for {result.seconds:.0f} s: {len(result.latencies)} streams, "
         f"{result.chunks / result.seconds:.0f} chunks/s, first byte p50 {quantile_ms(result.first_bytes, 0.5):.0f} ms, "
-        f"RSS {before:.1f} -> {after:.1f} MB ({100 * (after / before - 1):+.1f} %), {len(errors)} errors"
+        f"RSS {before:.1f} -> {after:.1f} MB ({100 * (after / (before or after) - 1):+.1f} %), {len(errors)} errors"
     )
     for error in errors[:10]:
         print(f"soak: {error}", file=sys.stderr)

@@ -66,12 +66,12 @@ ENGINES: Final[Mapping[str, Callable[[Origin], Engine]]] = {"http1": _http1, "ht
 
 UPSTREAMS: Final[Mapping[type[Any], Callable[[str], Any]]] = {
     OpenAIUpstream: lambda url: OpenAIUpstream(base_url=url),
-    EchoUpstream: lambda url: EchoUpstream(),  # noqa: ARG005  it asks nobody
+    EchoUpstream: lambda url: EchoUpstream(),
 }
 """By settings struct: the settings of an upstream, given the address of a scripted server that speaks OpenAI's API."""
 
 KEY_STORES: Final[Mapping[str, Callable[[Path], KeyStore]]] = {
-    "memory": lambda folder: MemoryKeyStore(),  # noqa: ARG005  it needs no file
+    "memory": lambda folder: MemoryKeyStore(),
     "sqlite": lambda folder: SqliteKeyStore(folder / "keys.db"),
 }
 """By module of `policies.stores`."""

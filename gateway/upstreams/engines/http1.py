@@ -318,6 +318,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the answer: well if its end is the connection's, badly otherwise."""
         self._transport = None
+        del self._parser  # it holds this object: a cycle, else
         if self in self._idle:
             self._idle.remove(self)
         if self._head_done and self._until_close and exc is None:

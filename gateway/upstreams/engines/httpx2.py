@@ -43,19 +43,28 @@ class Httpx2Engine:
     def __init__(self, origin: str, client: httpx2.AsyncClient) -> None:
         self._origin = origin
         self._client = client
+        self._has_kept = False
 
     async def send(self, request: Request) -> Httpx2Response:
-        """Send a request; see `Engine.send`."""
-        url = httpx2.URL(self._origin + request.target.decode("ascii"))
+        """Send a request; see `Engine.send`. A connection that may have been a kept one is replaced once."""
         try:
-            response = await self._client.send(
-                httpx2.Request("POST", url, headers=list(request.headers), content=request.body), stream=True
-            )
+            response = await self._send(request)
+        except UpstreamUnreachableError as error:
+            if not self._has_kept or not _died_unanswered(error.__cause__):
+                raise
+            response = await self._send(request)
+        self._has_kept = True
+        return Httpx2Response(response)
+
+    async def _send(self, request: Request) -> httpx2.Response:
+        url = httpx2.URL(self._origin + request.target.decode("ascii"))
+        message = httpx2.Request("POST", url, headers=list(request.headers), content=request.body)
+        try:
+            return await self._client.send(message, stream=True)
         except httpx2.HTTPError as error:
-            if isinstance(error, httpx2.RemoteProtocolError) and _CLOSED in str(error):
+            if _died_unanswered(error):
                 raise UpstreamUnreachableError("The upstream closed the connection before it answered.") from error
             raise _translate(error) from error
-        return Httpx2Response(response)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -83,6 +92,10 @@ class Httpx2Response:
     async def close(self) -> None:
         """Give the connection back, or abort it."""
         await self._response.aclose()
+
+
+def _died_unanswered(error: BaseException | None) -> bool:
+    return isinstance(error, httpx2.RemoteProtocolError) and _CLOSED in str(error)
 
 
 def _translate(error: Exception) -> UpstreamError:

@@ -15,7 +15,9 @@ from tests.support.build import caller, chat_body
 SETTINGS = CacheSettings(exact=True)
 
 
-def key(body: bytes | None = None, *, scope: Any = "team", tier: str | None = "simple", who: Any = None, **fields: Any) -> bytes:
+def key(
+    body: bytes | None = None, *, scope: Any = "team", tier: str | None = "simple", who: Any = None, **fields: Any
+) -> bytes:
     request = read_chat(chat_body(**fields) if body is None else body)
     found = exact_key(CacheSettings(exact=True, scope=scope), who or caller(), request, tier)
     assert found is not None
@@ -51,8 +53,9 @@ def test_labels_do_not_matter(name: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"content": "hello"}, {"content": "Hello "}, {"content": None}, {"content": [{"type": "text", "text": "Hello"}]},
-        {"model": "n"}, {"temperature": 0}, {"temperature": None}, {"seed": 1}, {"max_tokens": 5}, {"n": 2},
+        {"content": "hello"}, {"content": "Hello "}, {"content": None}, {"model": "n"},
+        {"content": [{"type": "text", "text": "Hello"}]}, {"temperature": 0}, {"temperature": None},
+        {"seed": 1}, {"max_tokens": 5}, {"n": 2},
         {"tools": []}, {"response_format": {"type": "json_object"}}, {"new_field": True}, {"stop": "x"},
     ],
 )  # fmt: skip
@@ -98,7 +101,7 @@ def test_answers_are_shared_within_the_scope_only(scope: str, shared: dict[str, 
     levels = ["organisation", "team", "key_id"]
     for level, expected in shared.items():
         # Whoever differs at a level differs below it too.
-        theirs = mine | {below: "other" for below in levels[levels.index(level) :]}
+        theirs = mine | dict.fromkeys(levels[levels.index(level) :], "other")
 
         assert (key(scope=scope, who=caller(**theirs)) == key(scope=scope, who=caller(**mine))) is expected
 
@@ -114,7 +117,9 @@ def test_tiers_share_no_answers() -> None:
 
 
 @given(
-    st.dictionaries(st.text(max_size=4).map(lambda name: "x" + name), st.integers() | st.text() | st.none(), max_size=5),
+    st.dictionaries(
+        st.text(max_size=4).map(lambda name: "x" + name), st.integers() | st.text() | st.none(), max_size=5
+    ),
     st.randoms(),
 )
 def test_the_order_of_members_never_matters(fields: dict[str, Any], random: Any) -> None:

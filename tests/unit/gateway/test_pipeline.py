@@ -173,7 +173,7 @@ class House:
         self.pipeline = Pipeline(
             authenticator=self.authenticator,
             sanitiser=parts.pop("sanitiser", Sanitiser()),
-            limiter=self.limiter,  # type: ignore[arg-type]  # the fake is its own hold
+            limiter=self.limiter,
             router=Router(RouterSettings(tiers=tiers), strategy, models, {"alias": "a"}),
             cache=cache,
             models=models,

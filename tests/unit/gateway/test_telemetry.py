@@ -37,9 +37,7 @@ def samples(telemetry: Telemetry) -> list[Sample]:
 
 def value(telemetry: Telemetry, name: str, **labels: str) -> float:
     return sum(
-        sample.value
-        for sample in samples(telemetry)
-        if sample.name == name and labels.items() <= sample.labels.items()
+        sample.value for sample in samples(telemetry) if sample.name == name and labels.items() <= sample.labels.items()
     )
 
 
@@ -122,9 +120,7 @@ def test_histograms_count_every_request_once() -> None:
     usage = Usage(input_tokens=100, output_tokens=10)
 
     telemetry.record(
-        record(
-            routed_model="gpt-5", usage=usage, duration_us=2_000_000, overhead_us=300, first_byte_us=20_000
-        )
+        record(routed_model="gpt-5", usage=usage, duration_us=2_000_000, overhead_us=300, first_byte_us=20_000)
     )
     telemetry.record(record(routed_model="gpt-5", duration_us=900_000_000))
 
@@ -153,9 +149,7 @@ def test_teams_and_models_beyond_the_bound_are_other() -> None:
     telemetry = Telemetry(label_top_n=3)
 
     for number in range(10):
-        telemetry.record(
-            record(team=f"team-{number}", routed_model=f"model-{number}", usage=Usage(input_tokens=1))
-        )
+        telemetry.record(record(team=f"team-{number}", routed_model=f"model-{number}", usage=Usage(input_tokens=1)))
 
     assert label_values(telemetry, "team") == {"team-0", "team-1", "team-2", OTHER}
     assert label_values(telemetry, "model") == {"model-0", "model-1", "model-2", OTHER}

@@ -111,9 +111,7 @@ def test_broken_json_is_refused(body: bytes) -> None:
     assert error.code == "invalid_json"
 
 
-@pytest.mark.parametrize(
-    "body", [b"[]", b'"x"', b"1", b"null", b"true", b"[{}]", b'"\\ud800"', b'["\\ud800"]']
-)
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"1", b"null", b"true", b"[{}]", b'"\\ud800"', b'["\\ud800"]'])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     error = refused(body)
 
@@ -295,7 +293,9 @@ def test_a_repeated_field_is_noticed_beside_half_a_surrogate_pair() -> None:
     assert error.param == "stream"
 
 
-@pytest.mark.parametrize("spelling", ["Model", "MODEL", "mod\\u0045l", "Me\u017f\u017fages", "\ufb06ream", "TEMPERATURE"])
+@pytest.mark.parametrize(
+    "spelling", ["Model", "MODEL", "mod\\u0045l", "Me\u017f\u017fages", "\ufb06ream", "TEMPERATURE"]
+)
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_a_lookalike_of_a_judged_field_is_refused(spelling: str, place: str) -> None:
     member = f'"{spelling}":null'
@@ -430,7 +430,9 @@ VALUES = st.recursive(
 def bodies(draw: st.DrawFn) -> bytes:
     """Draw good requests with unknown members around the judged ones, written in odd ways."""
     extra = draw(st.dictionaries(st.text(max_size=6).map(lambda name: "x" + name), VALUES, max_size=4))
-    members = list({"model": draw(st.text(min_size=1)), "messages": [{"role": "user", "x": draw(VALUES)}], **extra}.items())
+    members = list(
+        {"model": draw(st.text(min_size=1)), "messages": [{"role": "user", "x": draw(VALUES)}], **extra}.items()
+    )
     document = dict(draw(st.permutations(members)))
     text = json.dumps(
         document,

@@ -48,7 +48,8 @@ def test_a_code_given_overrides_the_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "retryable"), [(400, False), (401, False), (404, False), (408, True), (429, True), (500, True), (503, True)]
+    ("status", "retryable"),
+    [(400, False), (401, False), (404, False), (408, True), (429, True), (500, True), (503, True)],
 )
 def test_an_upstreams_refusal_may_be_tried_elsewhere_by_its_status(status: int, *, retryable: bool) -> None:
     assert UpstreamRefusedError("no", status=status).retryable is retryable

@@ -6,7 +6,7 @@ from gateway.domain.secret import Secret
 def test_a_secret_is_hidden_wherever_it_is_printed() -> None:
     secret = Secret("sk-hidden")
 
-    shown = f"{secret} {secret!r} {[secret]} %s" % (secret,)  # noqa: UP031  printf formatting is meant
+    shown = f"{secret} {secret!r} {[secret]} %s" % (secret,)
 
     assert "sk-hidden" not in shown
 

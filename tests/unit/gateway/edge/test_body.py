@@ -62,7 +62,13 @@ async def test_a_body_that_comes_in_pieces_is_joined() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [b"application/json", b"application/json; charset=utf-8", b"Application/JSON", b"application/vnd.x+json", b" application/json "],
+    [
+        b"application/json",
+        b"application/json; charset=utf-8",
+        b"Application/JSON",
+        b"application/vnd.x+json",
+        b" application/json ",
+    ],
 )
 async def test_json_may_be_announced_in_every_spelling(kind: bytes) -> None:
     assert await read(b"{}", content_type=kind) == b"{}"
@@ -151,7 +157,9 @@ async def test_a_body_that_inflates_over_the_limit_is_refused(encoding: bytes, c
         await read(compress(b"x" * size), content_encoding=encoding)
 
 
-@pytest.mark.parametrize("body", [b"{}", gzip.compress(b"{}" * 50)[:-9], gzip.compress(b"{}") + b"trailing", b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "body", [b"{}", gzip.compress(b"{}" * 50)[:-9], gzip.compress(b"{}") + b"trailing", b"\x1f\x8b"]
+)
 async def test_broken_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         await read(body, content_encoding=b"gzip")

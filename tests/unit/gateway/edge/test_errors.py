@@ -90,7 +90,9 @@ def test_our_errors_stay_what_they_are() -> None:
 
 
 def test_a_bad_field_of_an_admin_request_is_named() -> None:
-    raised = ValidationException("Validation failed", extra=[{"key": "team", "message": "Expected str"}, {"message": "x"}])
+    raised = ValidationException(
+        "Validation failed", extra=[{"key": "team", "message": "Expected str"}, {"message": "x"}]
+    )
 
     assert as_gateway_error(raised).message == "Validation failed (team: Expected str; body: x)"
 

@@ -124,7 +124,12 @@ def test_the_gateways_key_is_taken_out_of_every_field(field: str) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["Unsupported api-version '2020'.", "Unknown parameter: 'api_version'.", "key-value pairs are expected", "key_name"],
+    [
+        "Unsupported api-version '2020'.",
+        "Unknown parameter: 'api_version'.",
+        "key-value pairs are expected",
+        "key_name",
+    ],
 )
 def test_words_that_are_no_keys_are_kept(message: str) -> None:
     assert refused(400, {"error": {"message": message}}).message == message
@@ -151,7 +156,9 @@ def test_an_error_inside_a_stream_is_the_providers() -> None:
     assert (error.type, error.param, error.source) == ("server_error", "p", "provider")
 
 
-@pytest.mark.parametrize(("code", "status"), [(429, 429), (503, 503), (200, 502), (999, 502), ("429", 502), (None, 502)])
+@pytest.mark.parametrize(
+    ("code", "status"), [(429, 429), (503, 503), (200, 502), (999, 502), ("429", 502), (None, 502)]
+)
 def test_an_error_inside_a_stream_may_name_its_status(code: Any, status: int) -> None:
     assert in_stream({"message": "x", "code": code}).status == status
 

@@ -13,7 +13,7 @@ from tests.support.build import chat_request
 
 COUNTS = st.none() | st.integers(min_value=-(10**6), max_value=10**6)
 DETAILS = st.none() | st.fixed_dictionaries(
-    {}, optional={name: COUNTS for name in ("cached_tokens", "audio_tokens", "cache_write_tokens", "reasoning_tokens")}
+    {}, optional=dict.fromkeys(("cached_tokens", "audio_tokens", "cache_write_tokens", "reasoning_tokens"), COUNTS)
 )
 
 

@@ -30,10 +30,11 @@ class House:
     def __init__(self, answer: httpx2.Response | None = None, **settings: Any) -> None:
         self.answer = answer or httpx2.Response(200, json=completion())
         self.sent: list[httpx2.Request] = []
+        is_stream = not self.answer.is_closed
 
         def handle(request: httpx2.Request) -> httpx2.Response:
             self.sent.append(request)
-            return self.answer
+            return self.answer if is_stream else streaming(self.answer.content, like=self.answer)
 
         client = httpx2.AsyncClient(transport=httpx2.MockTransport(handle))
         found = OpenAIUpstream(**{"base_url": "http://upstream.test/v1", "api_key": Secret("sk-ours"), **settings})
@@ -45,12 +46,16 @@ class House:
         return json.loads(self.sent[-1].content)
 
 
-def streaming(*pieces: bytes, kind: str = "text/event-stream") -> httpx2.Response:
+def streaming(*pieces: bytes, like: httpx2.Response | None = None) -> httpx2.Response:
+    """Return an answer that comes in pieces, as one from a socket does."""
+
     async def content() -> AsyncIterator[bytes]:
         for piece in pieces:
             yield piece
 
-    return httpx2.Response(200, headers={"content-type": kind}, content=content())
+    if like is not None:
+        return httpx2.Response(like.status_code, headers=like.headers, content=content())
+    return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=content())
 
 
 async def relayed(reply: Reply) -> list[bytes]:

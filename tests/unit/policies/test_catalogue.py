@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policies.catalogue import build_limiter, build_sanitiser, open_key_store
+from policies.rate_limit import ConcurrencyLimit
+from policies.sanitise.size import PromptSize
+from policies.settings import GuardSettings, Limits
+from policies.stores.base import KeyRecord
+from policies.stores.memory import MemoryKeyStore
+
+
+def test_the_policies_are_built_from_their_settings() -> None:
+    assert isinstance(build_sanitiser(GuardSettings()), PromptSize)
+    assert isinstance(build_limiter(Limits()), ConcurrencyLimit)
+
+
+def test_keys_may_be_kept_in_memory() -> None:
+    assert isinstance(open_key_store("memory:///"), MemoryKeyStore)
+
+
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_the_state_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_absolute: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = open_key_store(f"sqlite:///{tmp_path}/keys.db" if is_absolute else "sqlite:///keys.db")
+
+    store.add(KeyRecord(id="key_1", team="search", name="ci", digest=b"1", created_at=1.0))
+    store.close()
+
+    assert (tmp_path / "keys.db").exists()
