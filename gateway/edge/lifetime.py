@@ -83,7 +83,7 @@ class Lifetime:
             await self._answer_failure(exchange, wire, send, error)
         finally:
             wire.unwatch()
-            del scope[SCOPE_KEY]  # type: ignore[literal-required]  # the wire holds the scope: a cycle, else
+            del scope[SCOPE_KEY]  # type: ignore[misc]  # the wire holds the scope: a cycle, else
             telemetry.in_flight -= 1
             await self._close(exchange)
 

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import gc
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,7 +19,7 @@ from litestar.types import ASGIApp
 from gateway.edge.current import Current
 from gateway.edge.routes import operations_app, public_app
 from gateway.edge.wire import Wire
-from gateway.settings import ServerSettings
+from gateway.settings import ServerSettings, SettingsError
 
 KEEP_ALIVE_S: Final = 75
 """Seconds an idle client connection is kept: longer than clients keep theirs, so that they close first."""
@@ -59,7 +60,7 @@ def serve(
         when_ready: called with the base URL once the address is listening.
 
     Raises:
-        SystemExit: the address cannot be listened on.
+        SettingsError: the address cannot be listened on.
     """
     _use_few_arenas()
     settings = current.version.settings.server
@@ -71,7 +72,7 @@ def serve(
             yield
 
     config = _config(_WithLifespan(public, lifespan), host, port, settings)
-    listener = config.bind_socket()
+    listener = _listen(host, port)
     _MainServer(config, current, when_ready).run([listener, *(listener.dup() for _ in range(LISTENERS - 1))])
 
 
@@ -115,6 +116,15 @@ class _MainServer(uvicorn.Server):
         """Stop taking work, let requests finish, then end."""
         self._current.draining = True
         await super().shutdown(sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(f"server.port: cannot listen on {host}:{port}: {reason}") from error
 
 
 def _use_few_arenas() -> None:
