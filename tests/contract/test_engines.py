@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
+import uvloop
 
 from gateway.domain.errors import (
     UpstreamError,
@@ -704,3 +705,7 @@ async def until_complete(response: EngineResponse) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not response._connection._complete:  # noqa: ASYNC110  nothing tells when all is buffered
             await asyncio.sleep(0)
+
+
+async def test_contracts_are_kept_on_the_gateways_own_loop() -> None:
+    assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
