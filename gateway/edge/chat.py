@@ -12,6 +12,7 @@ from gateway.domain.money import format_usd
 from gateway.edge.answer import JSON, Headers, allows, answer_at_once, exchange_of, send_answer
 from gateway.edge.body import read_body
 from gateway.edge.current import Current
+from gateway.edge.deadline import seconds_allowed
 from gateway.edge.explain import ExplainedStream, explain_document
 from gateway.edge.sse import HEADERS, error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
@@ -65,6 +66,7 @@ async def _send_stream(send: Send, exchange: Exchange, stream: StreamReply, wire
     headers = _headers(exchange, stream)
     exchange.status = 200
     exchange.first_byte_s = exchange.elapsed_s
+    exchange.patience.allow(seconds_allowed(exchange.headers, is_streaming=True) - exchange.first_byte_s)
     headers[:1] = HEADERS
     headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -13,10 +13,11 @@ from typing import Final
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.domain.errors import InvalidRequestError, ShuttingDownError
+from gateway.domain.errors import ShuttingDownError
 from gateway.domain.usage import NO_USAGE
 from gateway.edge.answer import EXCHANGE, send_error
 from gateway.edge.current import Current
+from gateway.edge.deadline import seconds_allowed
 from gateway.edge.errors import as_gateway_error
 from gateway.edge.sse import error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
@@ -25,9 +26,6 @@ from gateway.telemetry import Record
 from gateway.upstreams.base import PlainReply
 
 log = logging.getLogger("tierway")
-
-DEFAULT_DEADLINE_S: Final = 600.0
-"""Seconds a request may take when its caller names no other time: the OpenAI clients' default."""
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -68,7 +66,7 @@ class Lifetime:
         telemetry = self._current.telemetry
         telemetry.in_flight += 1
         try:
-            exchange.patience.allow(_seconds_allowed(exchange.headers))
+            exchange.patience.allow(seconds_allowed(exchange.headers))
             await handler(scope, receive, send)
         except asyncio.CancelledError:
             if not wire.has_left and not self._current.draining:
@@ -184,28 +182,3 @@ def _to_record(exchange: Exchange) -> Record:
         int(exchange.overhead_s * 1_000_000),
         int(exchange.first_byte_s * 1_000_000),
     )
-
-
-def _seconds_allowed(headers: Mapping[bytes, bytes]) -> float:
-    """Return how long the request may take.
-
-    Raises:
-        InvalidRequestError: the caller's own header is not a duration.
-    """
-    seconds = DEFAULT_DEADLINE_S
-    if (read_timeout := headers.get(b"x-stainless-read-timeout")) is not None:
-        seconds = min(seconds, _positive(read_timeout) or seconds)
-    if (own := headers.get(b"x-tierway-timeout-ms")) is not None:
-        milliseconds = _positive(own)
-        if milliseconds is None:
-            raise InvalidRequestError("X-Tierway-Timeout-Ms must be a number of milliseconds, more than 0.")
-        seconds = min(seconds, milliseconds / 1000)
-    return seconds
-
-
-def _positive(text: bytes) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if 0 < number < float("inf") else None

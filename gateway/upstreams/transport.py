@@ -77,25 +77,27 @@ class Patience:
         deadline: the caller's own, in seconds of the loop's clock.
     """
 
-    __slots__ = ("_handle", "_late", "_limit", "_task", "_time", "_total", "_wakes", "deadline", "loop")
+    __slots__ = ("_call_ends", "_handle", "_late", "_limit", "_task", "_time", "_total", "_wakes", "deadline", "loop")
 
     def __init__(self, task: asyncio.Task[object]) -> None:
         self.loop = task.get_loop()
         self._task = task
         self._time = self.loop.time
-        self.deadline = self._total = _NEVER
+        self.deadline = self._total = self._call_ends = _NEVER
         self._limit = self._wakes = _NEVER
         self._late = False
         self._handle: asyncio.TimerHandle | None = None
 
     def allow(self, seconds: float) -> None:
-        """Set the caller's deadline, counted from now."""
-        self.deadline = self._total = self._time() + seconds
+        """Set the caller's deadline, counted from now. A call that is under way keeps its own end."""
+        self.deadline = self._time() + seconds
+        self._total = min(self._call_ends, self.deadline)
 
     def begin(self, total_s: float, first_byte_s: float) -> None:
         """Start a call that may take `total_s` seconds, and `first_byte_s` until its first byte."""
         now = self._time()
-        self._total = min(now + total_s, self.deadline)
+        self._call_ends = now + total_s
+        self._total = min(self._call_ends, self.deadline)
         self._limit = min(now + first_byte_s, self._total)
         if self._limit < self._wakes:
             self._set_timer()

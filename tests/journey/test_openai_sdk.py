@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -529,6 +530,22 @@ def test_deadline_of_the_caller_is_the_gateways(
     assert caught.value.code == "deadline_exceeded"
     scripted.last.closed.wait(2.0)
     never.happen()
+
+
+def test_a_stream_under_way_may_outlast_the_clients_read_timeout(client: OpenAI, scripted: ScriptedUpstream) -> None:
+    later = Moment()
+    scripted.script(stream(*events(chunk("slow")), later, *events(chunk(" and steady", "stop"), b"[DONE]")))
+    headers = {"x-stainless-read-timeout": "0.3"}
+    chunks = client.chat.completions.create(
+        model="relayed", messages=HI, stream=True, timeout=30, extra_headers=headers
+    )
+
+    first = next(chunks)
+    threading.Timer(0.6, later.happen).start()
+    rest = [piece.choices[0].delta.content for piece in chunks]
+
+    assert first.choices[0].delta.content == "slow"
+    assert rest == [" and steady"]
 
 
 def test_closed_stream_stops_the_upstream(client: OpenAI, relay: LiveGateway, scripted: ScriptedUpstream) -> None:
