@@ -19,7 +19,6 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     key_id: str
     models: tuple[tuple[str, ...], ...] = ()
-    max_output_tokens: int | None = None
     metadata: dict[str, str] = {}
 
     @property

@@ -26,19 +26,21 @@ def exchange_of(scope: Scope) -> Exchange:
 
 async def send_answer(send: Send, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
     """Send a complete answer; the request's id and the length are added."""
-    exchange.status = status
-    exchange.first_byte_s = exchange.elapsed_s
-    headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", exchange.request_id.encode("ascii")))
+    _begin(exchange, status, headers, body)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def answer_at_once(wire: Wire, exchange: Exchange, headers: Headers, body: bytes) -> None:
     """Send a complete answer with status 200 around the ASGI messages."""
-    exchange.status = 200
+    _begin(exchange, 200, headers, body)
+    wire.answer(200, headers, body)
+
+
+def _begin(exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+    exchange.status = status
     exchange.first_byte_s = exchange.elapsed_s
     headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", exchange.request_id.encode("ascii")))
-    wire.answer(200, headers, body)
 
 
 async def send_json(send: Send, exchange: Exchange, document: object, status: int = 200) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -58,7 +57,6 @@ class Current:
         self.keys = keys
         self.throttle = throttle
         self.refresh_keys = refresh_keys
-        self.started_at = time.time()
         self.reload_error: str | None = None
         self.draining = False
         self.degraded: dict[str, str] = {}

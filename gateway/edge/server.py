@@ -33,8 +33,8 @@ turn takes 10 ms under a thousand streams: with one, the last of a thousand call
 GC_THRESHOLD: Final = (10_000, 5, 2)
 """Allocations between collections of the youngest generation, and how many of those before an older one's.
 
-A connection that closes leaves 30 objects in a cycle, old by then: only a full collection finds them. With the last
-two at 20, a thousand connections that came and went five times left 150,000 objects and 45 MB.
+What is in a cycle when a connection closes is old by then: only a full collection finds it. With the last two at 20,
+cycles of 30 objects a connection, since broken, kept 45 MB after a thousand connections came and went five times.
 """
 
 _M_ARENA_MAX: Final = -8

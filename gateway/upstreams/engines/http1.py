@@ -198,7 +198,7 @@ class Http1Response:
 
 
 class _StaleConnectionError(Exception):
-    """A kept connection turned out to be closed before a byte of the answer came."""
+    """A connection was closed before a byte of the answer came; of a kept one, that is ordinary."""
 
 
 class _Connection(asyncio.Protocol):
@@ -210,7 +210,6 @@ class _Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.idle_since = 0.0
-        self._used = False
         self._paused = False
         self._keep_alive = False
         self._idle: list[_Connection] = []
@@ -250,14 +249,13 @@ class _Connection(asyncio.Protocol):
         """Send a request and wait until the head of its answer is complete."""
         if self._transport is None:
             raise _StaleConnectionError
-        reused, self._used = self._used, True
         self._asked = True
         self._transport.write(message)
         try:
             while not self._head_done:
                 await self._wait()
         except UpstreamUnreachableError as error:
-            if reused and not self._head_bytes:
+            if not self._head_bytes:
                 raise _StaleConnectionError from error
             raise
 
