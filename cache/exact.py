@@ -9,7 +9,7 @@ from cache.base import Backend, Entry, Hit
 from cache.key import exact_key
 from cache.settings import CacheSettings
 from gateway.domain.caller import Caller
-from gateway.domain.chat import ChatRequest
+from gateway.domain.request import ModelRequest
 from gateway.domain.usage import Usage
 
 
@@ -27,7 +27,7 @@ class ExactCache:
         self._backend = backend
         self._clock = clock
 
-    def key(self, caller: Caller, request: ChatRequest, tier: str | None) -> bytes | None:
+    def key(self, caller: Caller, request: ModelRequest, tier: str | None) -> bytes | None:
         """Return the request's key, or None when its answer is not kept: streams are not, for now."""
         return None if request.stream else exact_key(self._settings, caller, request, tier)
 

@@ -15,11 +15,16 @@ from typing import Final
 
 from cache.catalogue import build_cache
 from gateway import settings as settings_file
+from gateway.continuity import Continuity
 from gateway.domain.money import Price
 from gateway.edge.current import Current, Version
 from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
 from gateway.settings import Settings, SettingsError
+from gateway.stored.memory import MemoryResponseStore
+from gateway.stored.responses import StoredResponses
+from gateway.stored.sealing import Sealer
+from gateway.stored.sqlite import SqliteResponseStore
 from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
 from gateway.upstreams.base import Upstream
 from gateway.upstreams.catalogue import build_upstream
@@ -40,6 +45,9 @@ FILE_POLL_S: Final = 1.0
 """Seconds between looks at the settings file."""
 
 BUILT_IN: Final = "built-in"
+
+STORED_RESPONSES_BYTES: Final = 256 * 2**20
+"""What responses may take in memory where no `encryption_key` allows them on disk."""
 
 FREE: Final = Price(input=0.0, output=0.0)
 
@@ -68,7 +76,8 @@ class Gateway:
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
         telemetry = Telemetry(settings.telemetry.metrics.label_top_n, log_to)
         self.keys: KeyStore = open_key_store(settings.state)
-        self._stored = self.keys.load()
+        self._stored = _open_stored_responses(settings)
+        self._stored_keys = self.keys.load()
         self._keys_version = self.keys.version()
         self._ring = self._make_ring(settings)
         if not is_loopback(host) and not self._ring.has_keys():
@@ -96,6 +105,7 @@ class Gateway:
         tasks = [
             asyncio.create_task(self._follow_keys()),
             asyncio.create_task(asyncio.to_thread(self.throttle.prepare)),
+            asyncio.create_task(self._stored.run()),
         ]
         if self._path is not None:
             tasks.append(asyncio.create_task(self._follow_file(self._path)))
@@ -108,6 +118,7 @@ class Gateway:
             await asyncio.gather(*tasks, *self._background, return_exceptions=True)
             for upstream in self._upstreams.values():
                 await upstream.close()
+            await self._stored.close()
             self.keys.close()
             self.current.telemetry.close()
 
@@ -116,9 +127,9 @@ class Gateway:
         try:
             version = await asyncio.to_thread(self.keys.version)
             if version != self._keys_version or "keys" in self.current.degraded:
-                self._stored = await asyncio.to_thread(self.keys.load)
+                self._stored_keys = await asyncio.to_thread(self.keys.load)
                 self._keys_version = version
-                self._ring.replace(self._stored)
+                self._ring.replace(self._stored_keys)
             self.current.degraded.pop("keys", None)
         except Exception as error:  # noqa: BLE001  the last good keys serve; told by /readyz
             if "keys" not in self.current.degraded:
@@ -182,16 +193,18 @@ class Gateway:
             models=settings.models,
             upstreams=upstreams,
             prices=self._prices,
+            continuity=Continuity(self._stored, settings.models),
+            relays_to=settings.relay.upstream,
         )
         return Version(settings, pipeline, fingerprint, time.time())
 
     def _make_ring(self, settings: Settings) -> KeyRing:
         ring = KeyRing(settings.organisation, may_be_open=is_loopback(self._host), throttle=self.throttle)
-        ring.replace(self._stored)
+        ring.replace(self._stored_keys)
         return ring
 
     def _warn_of_restarts(self, settings: Settings) -> None:
-        for name in ("server", "state", "telemetry"):
+        for name in ("server", "state", "encryption_key", "telemetry"):
             if getattr(settings, name) != getattr(self._settings, name):
                 log.warning("changes of '%s' take effect with the next start", name)
 
@@ -239,6 +252,8 @@ class Gateway:
         ):
             values = {name: float(counters[key]) for name, counters in moved.items()}
             yield counter(f"tierway_upstream_{key}", text, "upstream", values)
+        lost = {"responses": float(self._stored.failed)}
+        yield counter("tierway_stored_failures", "Records that could not be kept for later calls.", "kind", lost)
         degraded = dict.fromkeys(self.current.degraded, 1.0)
         yield gauge("tierway_degraded", "Parts that do not work as they should.", "part", degraded)
         failures = {
@@ -246,6 +261,14 @@ class Gateway:
             "look_up": float(version.pipeline.cache_failures),
         }
         yield counter("tierway_stage_failures", "Failures of stages that let a request go on.", "stage", failures)
+
+
+def _open_stored_responses(settings: Settings) -> StoredResponses:
+    """Open what is kept of responses: bindings beside the keys; contents too, where they can be sealed for good."""
+    beside = Path(settings.state.partition(":///")[2])
+    bindings = SqliteResponseStore(beside.with_name(f"{beside.stem}.responses{beside.suffix or '.db'}"))
+    contents = bindings if settings.encryption_key else MemoryResponseStore(STORED_RESPONSES_BYTES)
+    return StoredResponses(bindings, contents, Sealer(settings.encryption_key))
 
 
 def _decides_answers(settings: Settings) -> tuple[object, ...]:

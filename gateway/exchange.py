@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from cache.base import Hit
 from gateway.domain.caller import Caller
-from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import GatewayError
+from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.upstreams.base import Reply
 from gateway.upstreams.transport import Patience
@@ -32,6 +32,7 @@ class Exchange:
 
     Attributes:
         route: the operation, for metrics.
+        shape: what the caller's clients speak, for errors.
         patience: how long this request waits for upstreams, and the deadline it must be answered by.
         started: seconds of `time.perf_counter`.
         upstream_s: seconds spent waiting for upstreams, up to the first byte of a stream.
@@ -40,8 +41,8 @@ class Exchange:
 
     __slots__ = (
         "_closers", "address", "attempts", "caller", "cost_microusd", "decision", "error", "first_byte_s", "headers",
-        "hit", "miss_reason", "patience", "reply", "request", "request_id", "route", "routed_model", "started",
-        "status", "upstream", "upstream_s", "usage",
+        "hit", "miss_reason", "patience", "reply", "request", "request_id", "route", "routed_model",
+        "shape", "started", "status", "upstream", "upstream_s", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -53,8 +54,9 @@ class Exchange:
         self.address = address
         self.patience = Patience(task)
         self.route = "other"
+        self.shape: Shape = "chat"
         self.caller: Caller | None = None
-        self.request: ChatRequest | None = None
+        self.request: ModelRequest | None = None
         self.decision: Decision | None = None
         self.hit: Hit | None = None
         self.miss_reason = "off"

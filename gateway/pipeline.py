@@ -2,15 +2,18 @@
 
 | # | stage        | where                    | takes -> gives                 | says no with          | if it breaks |
 |---|--------------|--------------------------|--------------------------------|-----------------------|--------------|
-| 1 | edge         | gateway/edge/chat.py     | bytes -> Exchange, ChatRequest | InvalidRequestError   | 500          |
+| 1 | edge         | gateway/edge/answering.py| bytes -> Exchange, request     | InvalidRequestError   | 500          |
 | 2 | authenticate | policies/authenticate.py | key -> Caller                  | NotAuthenticatedError | closed: 503  |
-| 3 | sanitise     | policies/sanitise/       | ChatRequest -> the same        | PromptRejectedError   | closed: 503  |
+| 3 | sanitise     | policies/sanitise/       | ModelRequest -> the same       | PromptRejectedError   | closed: 503  |
 | 4 | reserve      | policies/rate_limit.py   | Caller -> Hold                 | RateLimitedError      | closed: 503  |
-| 5 | route        | router/                  | ChatRequest -> Decision        | UnknownModelError     | default tier |
+| 5 | route        | router/, continuity.py   | ModelRequest -> Decision       | UnknownModelError     | default tier |
 | 6 | look up      | cache/                   | key -> Hit or None             | -                     | open: a miss |
-| 7 | answer       | gateway/upstreams/       | ChatRequest -> Reply           | UpstreamError and kin | next in line |
+| 7 | answer       | gateway/upstreams/       | ModelRequest -> Reply          | UpstreamError and kin | next in line |
 | 8 | settle       | Hold.settle              | Usage -> charge                | -                     | logged       |
 | 9 | record       | gateway/telemetry.py     | Exchange -> metrics, log line  | -                     | open         |
+
+Requests of every shape take the same way: chat, Responses, Messages, embeddings, legacy completions. What the gateway
+only passes on (files, images, audio) has no prompt to judge and goes through `Pipeline.relay`: stages 2, 4, 7 to 9.
 
 The caller is known before the body is read, so that a stranger cannot make the gateway read 32 MB: stage 1 ends
 inside `run`. Stages 8 and 9 run when the last byte is sent or the caller has left: see `Exchange.close`.
@@ -22,32 +25,43 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final
 
 from cache.exact import ExactCache
+from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
-from gateway.domain.chat import ChatRequest, read_chat
 from gateway.domain.errors import (
     GatewayError,
+    InvalidRequestError,
+    NotFoundError,
     NotPermittedError,
     StageUnavailableError,
     UpstreamError,
 )
+from gateway.domain.request import ModelRequest
+from gateway.domain.responses import ResponsesRequest
 from gateway.exchange import Exchange
 from gateway.pricing import PriceTable
-from gateway.upstreams.base import ChatCall, PlainReply, Reply, Upstream
+from gateway.upstreams.base import (
+    DEFAULT_OUTPUT_TOKENS,
+    ModelCall,
+    PlainReply,
+    RelayCall,
+    RelayReply,
+    RelaySupport,
+    Reply,
+    Upstream,
+)
+from gateway.upstreams.catalogue import FORWARDED
 from gateway.upstreams.settings import Model
+from gateway.upstreams.translating import ask
 from policies.base import Authenticator, Hold, Limiter, Sanitiser
 from router.tiers import Router
 
 log = logging.getLogger("tierway")
 
-_FORWARDED: Final = frozenset({b"traceparent", b"tracestate", b"openai-beta"})
-"""Request headers that travel on to the upstream. The caller's credentials, cookies and the rest do not."""
-
 
 class Pipeline:
-    """Carries chat requests through the stages. One is built for each version of the settings."""
+    """Carries requests through the stages. One is built for each version of the settings."""
 
     def __init__(  # noqa: PLR0913  one argument a stage
         self,
@@ -60,6 +74,8 @@ class Pipeline:
         models: Mapping[str, Model],
         upstreams: Mapping[str, Upstream],
         prices: PriceTable,
+        continuity: Continuity,
+        relays_to: str | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._sanitiser = sanitiser
@@ -69,23 +85,72 @@ class Pipeline:
         self._models = models
         self._upstreams = upstreams
         self._prices = prices
+        self.continuity = continuity
+        self._relays_to = relays_to
         self.cache_failures = 0
 
-    async def run(self, exchange: Exchange, read_body: Callable[[], Awaitable[bytes]]) -> Reply:
-        """Answer a chat request, or raise the `GatewayError` that says why not.
+    async def run(
+        self, exchange: Exchange, read_body: Callable[[], Awaitable[bytes]], read: Callable[[bytes], ModelRequest]
+    ) -> Reply:
+        """Answer a request, or raise the `GatewayError` that says why not.
 
         Args:
             exchange: is filled in.
             read_body: reads and inflates the body.
+            read: makes a request of it.
         """
         caller = self.authenticate(exchange)  # 2
-        request = exchange.request = read_chat(await read_body())  # 1
+        request = exchange.request = read(await read_body())  # 1
         self._sanitise(request)  # 3
         await self._reserve(exchange, caller, request)  # 4
         self._route(exchange, caller, request)  # 5
+        if isinstance(request, ResponsesRequest):
+            request = await self._resume(exchange, caller, request)
         found = await self._look_up(exchange, caller, request)  # 6
         exchange.reply = found or await self._answer(exchange, request)  # 7
+        if isinstance(request, ResponsesRequest):
+            exchange.reply = await self.continuity.remember(caller, request, exchange.routed_model, exchange.reply)
         return exchange.reply
+
+    async def relay(
+        self,
+        exchange: Exchange,
+        endpoint: str,
+        make_call: Callable[[], Awaitable[RelayCall]],
+        *,
+        upstream: str | None = None,
+    ) -> RelayReply:
+        """Pass a request on as it is, or raise the `GatewayError` that says why not.
+
+        Args:
+            exchange: is filled in; its caller is known.
+            endpoint: the family of paths it belongs to, empty where the caller's policy need not admit it.
+            make_call: reads what is needed of the request.
+            upstream: who must answer it; the one that `relay.upstream` names where absent.
+        """
+        caller = exchange.caller or self.authenticate(exchange)
+        if endpoint and not caller.may_call(endpoint):
+            message = f"This key may not use '{endpoint}'. 'organisation.endpoints' of the settings admits it."
+            raise NotPermittedError(message, code="endpoint_not_allowed")
+        name = upstream or self._relays_to or ""
+        target = self._upstreams.get(name)
+        if not isinstance(target, RelaySupport):
+            raise NotFoundError("No upstream is configured for this address ('relay.upstream' of the settings).")
+        await self._reserve(exchange, caller, None)
+        exchange.upstream = name
+        call = await make_call()
+        asked_at = time.perf_counter()
+        try:
+            reply = await target.relay(call)
+        finally:
+            exchange.upstream_s += time.perf_counter() - asked_at
+        exchange.on_close(reply.close)
+        return reply
+
+    @property
+    def relays_to(self) -> str | None:
+        """The upstream that other paths of OpenAI's API are relayed to."""
+        return self._relays_to
 
     def authenticate(self, exchange: Exchange) -> Caller:
         """Tell who asks; also for routes without the other stages."""
@@ -97,7 +162,7 @@ class Pipeline:
         except Exception as error:
             raise StageUnavailableError("authentication is unavailable") from error
 
-    def _sanitise(self, request: ChatRequest) -> None:
+    def _sanitise(self, request: ModelRequest) -> None:
         try:
             self._sanitiser.check(request)
         except GatewayError:
@@ -105,7 +170,7 @@ class Pipeline:
         except Exception as error:
             raise StageUnavailableError("the guard is unavailable") from error
 
-    async def _reserve(self, exchange: Exchange, caller: Caller, request: ChatRequest) -> None:
+    async def _reserve(self, exchange: Exchange, caller: Caller, request: ModelRequest | None) -> None:
         try:
             hold = await self._limiter.reserve(caller, request)
         except GatewayError:
@@ -114,13 +179,19 @@ class Pipeline:
             raise StageUnavailableError("limits are unavailable") from error
         exchange.on_close(partial(self._settle, exchange, hold))  # 8
 
-    def _route(self, exchange: Exchange, caller: Caller, request: ChatRequest) -> None:
+    def _route(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> None:
         exchange.decision = self.router.route(request)
         if caller.models and not caller.may_use(request.model):
             message = f"This key may not use the model '{request.model[:100]}'."
             raise NotPermittedError(message, code="model_not_allowed", param="model")
 
-    async def _look_up(self, exchange: Exchange, caller: Caller, request: ChatRequest) -> PlainReply | None:
+    async def _resume(self, exchange: Exchange, caller: Caller, request: ResponsesRequest) -> ResponsesRequest:
+        assert exchange.decision is not None  # noqa: S101  `_route` came before
+        request, exchange.decision = await self.continuity.resume(caller, request, exchange.decision)
+        exchange.request = request
+        return request
+
+    async def _look_up(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> PlainReply | None:
         if self._cache is None:
             return None
         try:
@@ -139,7 +210,7 @@ class Pipeline:
         exchange.cost_microusd = 0
         return PlainReply(body=hit.entry.body, usage=hit.entry.usage, answered_model=hit.entry.answered_model)
 
-    async def _answer(self, exchange: Exchange, request: ChatRequest) -> Reply:
+    async def _answer(self, exchange: Exchange, request: ModelRequest) -> Reply:
         assert exchange.decision is not None  # noqa: S101  stage 5 came before
         candidates = exchange.decision.candidates
         for position, name in enumerate(candidates, start=1):
@@ -147,19 +218,29 @@ class Pipeline:
             exchange.attempts = position
             try:
                 return await self._ask(exchange, request, name)
-            except UpstreamError as error:
-                if not error.retryable or position == len(candidates) or exchange.patience.is_over():
+            except (UpstreamError, InvalidRequestError) as error:  # the latter: it has no words for the request
+                if (
+                    not (error.retryable or isinstance(error, InvalidRequestError))
+                    or position == len(candidates)
+                    or exchange.patience.is_over()
+                ):
                     raise
         raise StageUnavailableError("a tier without candidates")
 
-    async def _ask(self, exchange: Exchange, request: ChatRequest, name: str) -> Reply:
+    async def _ask(self, exchange: Exchange, request: ModelRequest, name: str) -> Reply:
         model = self._models[name]
         exchange.upstream = model.upstream
-        headers = () if _FORWARDED.isdisjoint(exchange.headers) else _forwarded(exchange.headers)
-        call = ChatCall(request=request, model=model.model or name, patience=exchange.patience, headers=headers)
+        headers = () if FORWARDED.isdisjoint(exchange.headers) else _forwarded(exchange.headers)
+        call = ModelCall(
+            request=request,
+            model=model.model or name,
+            patience=exchange.patience,
+            headers=headers,
+            max_output_tokens=model.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
+        )
         asked_at = time.perf_counter()
         try:
-            reply = await self._upstreams[model.upstream].chat(call)
+            reply = await ask(self._upstreams[model.upstream], call)
         finally:
             exchange.upstream_s += time.perf_counter() - asked_at
         if isinstance(reply, PlainReply):
@@ -195,14 +276,14 @@ class Pipeline:
 
 
 def token_of(headers: Mapping[bytes, bytes]) -> str | None:
-    """Return the caller's key, from `Authorization: Bearer KEY` or Azure's `api-key`; None without either."""
+    """Return the caller's key, from `Authorization: Bearer KEY`, Anthropic's `x-api-key` or Azure's `api-key`."""
     sent = headers.get(b"authorization")
     if sent is None:
-        sent = headers.get(b"api-key")
+        sent = headers.get(b"x-api-key") or headers.get(b"api-key")
         return None if sent is None else sent.decode("latin-1")
     scheme, _, token = sent.partition(b" ")
     return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
 
 
 def _forwarded(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in headers.items() if name in _FORWARDED]
+    return [(name, value) for name, value in headers.items() if name in FORWARDED]

@@ -18,7 +18,7 @@ import yaml
 from cache.settings import CacheSettings
 from gateway.domain.money import Price
 from gateway.domain.secret import Secret
-from gateway.upstreams.settings import AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Timeouts
+from gateway.upstreams.settings import AnthropicUpstream, AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Timeouts
 from policies.settings import (
     GuardSettings,
     KeySettings,
@@ -67,6 +67,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The largest request body in megabytes (2^20 bytes), as sent and after inflation."""
     body_timeout_s: _Seconds = 30.0
     """Seconds without a byte of a request body that is not yet complete."""
+    header_timeout_s: _Seconds = 10.0
+    """Seconds from a connection's start, or from the first byte of a further request, to the end of a request's head;
+    also for the handshake of https."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose browsers may call the API; `*` for any. None: no CORS headers at all."""
     drain_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
@@ -98,6 +101,13 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """The request log."""
 
 
+class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Paths of OpenAI's API besides those of models (files, images, audio, batches, ...), passed on as they are."""
+
+    upstream: str | None = None
+    """The entry of `upstreams` that answers them; absent, nothing does. `organisation.endpoints` says who may ask."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole settings file."""
 
@@ -105,8 +115,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where and how the gateway listens."""
     state: Annotated[str, msgspec.Meta(pattern=r"^sqlite:///.+$")] = "sqlite:///tierway.db"
     """Where keys are kept: `sqlite:///relative/path` or `sqlite:////absolute/path`. A change takes a restart."""
+    encryption_key: Secret | None = None
+    """What responses are sealed with that the gateway keeps for `previous_response_id`, at least 16 characters.
+    Absent: they are kept in memory only, and gone with the process."""
     upstreams: dict[str, AnyUpstream] = {}
     """Who can be asked, by a name of your own."""
+    relay: RelaySettings = RelaySettings()
+    """Other paths of OpenAI's API."""
     models: dict[str, Model] = {}
     """The names callers may ask for."""
     aliases: dict[str, str] = {}
@@ -124,16 +139,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 SECTIONS: Final = (
-    Settings, ServerSettings, Tls, OpenAIUpstream, EchoUpstream, Timeouts, Model, Price, RouterSettings,
+    Settings, ServerSettings, Tls, RelaySettings,
+    OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price, RouterSettings,
     GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, TeamSettings, KeySettings,
     TelemetrySettings, MetricsSettings, LogSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
 
 NOT_YET: Final = (
-    "server.header_timeout_s",
-    "encryption_key",
-    "upstreams.*.kind=anthropic",
     "state=redis",
     "router.strategy=by_complexity",
     "router.strategy=cheapest_healthy",
@@ -365,20 +378,27 @@ def _check_references(settings: Settings) -> None:
                 raise SettingsError(f"router.tiers.{tier}[{index}]: no model is called '{name}'")
     _check_aliases(settings)
     _check_keys(settings)
+    relay = settings.relay.upstream
+    if relay is not None and not isinstance(settings.upstreams.get(relay), OpenAIUpstream):
+        raise SettingsError(f"relay.upstream: no upstream of kind openai is called '{relay}'")
+    key = settings.encryption_key
+    if key is not None and len(key.reveal()) < _MIN_SECRET_CHARACTERS:
+        raise SettingsError(f"encryption_key: at least {_MIN_SECRET_CHARACTERS} characters are needed")
 
 
 def _check_headers(settings: Settings) -> None:
     """Refuse what cannot be sent in a header: a line end in one would start another."""
     for name, upstream in settings.upstreams.items():
-        if not isinstance(upstream, OpenAIUpstream):
+        if isinstance(upstream, EchoUpstream):
             continue
+        auth_header = upstream.auth_header if isinstance(upstream, OpenAIUpstream) else "x-api-key"
         sent = {f"headers.{header}": value for header, value in upstream.headers.items()}
-        sent["auth_header"] = upstream.auth_header
+        sent["auth_header"] = auth_header
         sent["api_key"] = upstream.api_key.reveal() if upstream.api_key else ""
         for field, value in sent.items():
             if not value.isprintable() or not value.isascii():
                 raise SettingsError(f"upstreams.{name}.{field}: only printable ASCII can be sent in a header")
-        for header in (upstream.auth_header, *upstream.headers):
+        for header in (auth_header, *upstream.headers):
             if not _HEADER_NAME.fullmatch(header):
                 raise SettingsError(f"upstreams.{name}.headers: '{header}' is not the name of a header")
 

@@ -56,7 +56,9 @@ class KeyRing:
         self._may_be_open = may_be_open
         self._throttle = throttle
         self._clock = clock
-        self._demo = Caller(organisation=organisation.name, team=DEMO, key=DEMO, key_id=DEMO)
+        self._demo = Caller(
+            organisation=organisation.name, team=DEMO, key=DEMO, key_id=DEMO, endpoints=(organisation.endpoints,)
+        )
         self._entries: Mapping[bytes, _Entry] = {}
         self.is_open = False
         self.replace(())
@@ -82,7 +84,9 @@ class KeyRing:
         if self.is_open:
             return self._demo
         if token is None:
-            raise NotAuthenticatedError("No API key was sent. Put it in the header 'Authorization: Bearer KEY'.")
+            raise NotAuthenticatedError(
+                "No API key was sent. Put it in the header 'Authorization: Bearer KEY' or 'x-api-key'."
+            )
         wait_s = self._throttle(address)
         if wait_s is not None:
             message = "Too many requests with a wrong API key came from this address."
@@ -96,6 +100,7 @@ class KeyRing:
                 day = key.expires
                 midnight = None if day is None else dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()
                 caller = self._caller(team, key.name, f"{team}/{key.name}", key.models, key.metadata)
+                caller = msgspec.structs.replace(caller, endpoints=(*caller.endpoints, key.endpoints))
                 entries.append(_Entry(digest_of(key.secret.reveal()), caller, _or_never(midnight)))
         return entries
 
@@ -113,6 +118,7 @@ class KeyRing:
             key=key,
             key_id=key_id,
             models=tuple(level for level in levels if "*" not in level),
+            endpoints=(organisation.endpoints, known.endpoints if known else ("*",)),
             metadata=metadata,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from gateway.domain.caller import Caller
-from gateway.domain.chat import ChatRequest
+from gateway.domain.request import ModelRequest
 from gateway.domain.usage import Usage
 
 
@@ -24,7 +24,7 @@ class Authenticator(Protocol):
 class Sanitiser(Protocol):
     """Decides whether a prompt may pass."""
 
-    def check(self, request: ChatRequest) -> None:
+    def check(self, request: ModelRequest) -> None:
         """Let a request pass.
 
         Raises:
@@ -45,8 +45,12 @@ class Hold(Protocol):
 class Limiter(Protocol):
     """Reserves capacity before anything is spent."""
 
-    async def reserve(self, caller: Caller, request: ChatRequest) -> Hold:
+    async def reserve(self, caller: Caller, request: ModelRequest | None) -> Hold:
         """Reserve what the request may consume at most, on every level of the caller at once.
+
+        Args:
+            caller: who asks.
+            request: what for; None for one that is passed on unread.
 
         Raises:
             RateLimitedError: a limit is reached and waiting helps.

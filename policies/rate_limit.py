@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.domain.caller import Caller
-from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import RateLimitedError
+from gateway.domain.request import ModelRequest
 from gateway.domain.usage import Usage
 from policies.settings import Limits
 
@@ -29,7 +29,7 @@ class ConcurrencyLimit:
         """Follow new settings; requests in flight stay counted."""
         self._bound = limits.concurrency
 
-    async def reserve(self, caller: Caller, request: ChatRequest) -> _Place:  # noqa: ARG002  the seam's signature
+    async def reserve(self, caller: Caller, request: ModelRequest | None) -> _Place:  # noqa: ARG002  the seam's signature
         """Take a place; see `Limiter.reserve`."""
         if self._bound is not None and self.in_flight >= self._bound:
             message = f"The organisation's limit of {self._bound} requests at once is reached."

@@ -52,6 +52,8 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What the caller sends: at least 16 characters, usually `${NAME}`."""
     models: Patterns = ("*",)
     """The models this key may ask for, within what its team may."""
+    endpoints: Patterns = ("*",)
+    """The relayed endpoints this key may use, within what its team may."""
     expires: dt.date | None = None
     """The first day (UTC) on which the key is no longer valid."""
     metadata: dict[str, str] = {}
@@ -63,6 +65,8 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     models: Patterns = ("*",)
     """The models its keys may ask for, within what the organisation may."""
+    endpoints: Patterns = ("*",)
+    """The relayed endpoints its keys may use, within what the organisation may."""
     keys: tuple[KeySettings, ...] = ()
     """Keys that stand in the file; more come from `tierway keys create` and `/admin/keys`."""
 
@@ -76,5 +80,8 @@ class OrganisationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """What holds for all callers together."""
     models: Patterns = ("*",)
     """The models anyone may ask for."""
+    endpoints: Patterns = ()
+    """The families of other OpenAI paths that may be relayed to `relay.upstream`: `images`, `audio`, `files`, ...;
+    `*` for all. None where absent."""
     teams: dict[Name, TeamSettings] = {}
     """The teams by name. Keys made later may name a team that is not here: the organisation's rules hold."""

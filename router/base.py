@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.domain.chat import ChatRequest
+from gateway.domain.request import ModelRequest
 from router.settings import TierName
 
 
@@ -40,5 +40,5 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Strategy(Protocol):
     """Picks the tier of a request for `auto`."""
 
-    def choose(self, request: ChatRequest) -> Choice:
+    def choose(self, request: ModelRequest) -> Choice:
         """Return a tier for the request. Whatever it raises, the default tier is used instead."""

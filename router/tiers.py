@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import UnknownModelError
+from gateway.domain.request import ModelRequest
 from router.base import Choice, Decision, Strategy
 from router.settings import TIERS, RouterSettings, TierName
 
@@ -44,7 +44,7 @@ class Router:
         virtual = [AUTO, *(f"{AUTO}/{tier}" for tier in TIERS if self._settings.tiers.get(tier))]
         return [*self._pinned, *self._aliases, *(virtual if any(self._settings.tiers.values()) else ())]
 
-    def route(self, request: ChatRequest) -> Decision:
+    def route(self, request: ModelRequest) -> Decision:
         """Return who may answer.
 
         Raises:
@@ -64,7 +64,7 @@ class Router:
             return self._decide(request)
         raise unknown_model(request.model)
 
-    def _decide(self, request: ChatRequest) -> Decision:
+    def _decide(self, request: ModelRequest) -> Decision:
         try:
             choice = self._strategy.choose(request)
             TIERS.index(choice.tier)

@@ -6,7 +6,7 @@ import msgspec
 from litestar.types import Scope, Send
 
 from gateway.domain.errors import GatewayError, MethodNotAllowedError
-from gateway.edge.errors import error_body, error_headers
+from gateway.edge.errors import ANTHROPIC, error_body, error_headers, status_of
 from gateway.edge.wire import Wire
 from gateway.exchange import Exchange
 
@@ -49,13 +49,16 @@ async def send_json(send: Send, exchange: Exchange, document: object, status: in
 
 
 async def send_error(send: Send, exchange: Exchange, error: GatewayError) -> None:
-    """Send an error in OpenAI's shape."""
+    """Send an error in the shape the caller's clients read."""
     exchange.error = error
+    shape = exchange.shape
     headers = [JSON, *error_headers(error)]
-    await send_answer(send, exchange, error.status, headers, error_body(error, exchange.request_id))
+    if shape in ANTHROPIC:
+        headers.append((b"request-id", exchange.request_id.encode("ascii")))
+    await send_answer(send, exchange, status_of(error, shape), headers, error_body(error, exchange.request_id, shape))
 
 
-async def allows(scope: Scope, send: Send, method: str) -> bool:
+async def allows(scope: Scope, send: Send, *methods: str) -> bool:
     """Check the method of a request by hand, as `@asgi` routes accept all; OPTIONS is answered here.
 
     Returns:
@@ -65,9 +68,9 @@ async def allows(scope: Scope, send: Send, method: str) -> bool:
         MethodNotAllowedError: the route answers other methods.
     """
     asked = scope["method"]  # type: ignore[typeddict-item]  # only http scopes come here
-    allow = "GET, HEAD, OPTIONS" if method == "GET" else f"{method}, OPTIONS"
-    if asked == method or (asked == "HEAD" and method == "GET"):
+    if asked in methods or (asked == "HEAD" and "GET" in methods):
         return True
+    allow = ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
     if asked == "OPTIONS":
         await send_answer(send, exchange_of(scope), 204, [(b"allow", allow.encode("ascii"))], b"")
         return False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
 
 import zstandard
 from litestar.types import Receive
@@ -18,6 +18,7 @@ from gateway.domain.errors import (
 )
 from gateway.edge.wire import Wire
 from gateway.settings import ServerSettings
+from gateway.upstreams.transport import Upload
 
 _OFF_LOOP_BYTES: Final = 64 * 1024
 """Bodies longer than this, compressed or inflated, are inflated in a thread: about a millisecond's work."""
@@ -57,16 +58,45 @@ async def read_body(wire: Wire, receive: Receive, headers: Mapping[bytes, bytes]
     return body if encoding is None else await _inflate(body, encoding, limit)
 
 
+async def receive_upload(
+    wire: Wire, receive: Receive, headers: Mapping[bytes, bytes], settings: ServerSettings
+) -> bytes | Upload:
+    """Return a body that is passed on unread: whole where it has arrived, in pieces otherwise.
+
+    `body_limit_mb` does not bound it, as no more than a piece is held at a time; the request's deadline does.
+
+    Raises:
+        RequestTimeoutError: it stopped arriving; raised while it is read.
+    """
+    body = wire.take_body()
+    if body is not None:
+        return body
+    length = headers.get(b"content-length", b"")
+    return Upload(_pieces(receive, settings.body_timeout_s), int(length) if length.isdigit() else None)
+
+
+async def _pieces(receive: Receive, timeout_s: float) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await _next_piece(receive, timeout_s)
+        yield message.get("body", b"")
+        more = bool(message.get("more_body"))
+
+
+async def _next_piece(receive: Receive, timeout_s: float) -> Any:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await receive()
+    except TimeoutError as error:
+        raise RequestTimeoutError("The request body stopped arriving.") from error
+
+
 async def _receive_all(receive: Receive, limit: int, timeout_s: float) -> bytes:
     pieces: list[bytes] = []
     size, more = 0, True
     while more:
-        try:
-            async with asyncio.timeout(timeout_s):
-                message = await receive()
-        except TimeoutError as error:
-            raise RequestTimeoutError("The request body stopped arriving.") from error
-        piece: bytes = message.get("body", b"")  # type: ignore[assignment]  # a disconnect has none
+        message = await _next_piece(receive, timeout_s)
+        piece: bytes = message.get("body", b"")  # a disconnect has none
         pieces.append(piece)
         size += len(piece)
         if size > limit:

@@ -21,8 +21,29 @@ from gateway.domain.errors import (
     RequestTooLargeError,
     UpstreamRefusedError,
 )
+from gateway.domain.request import Shape
 
 Headers = list[tuple[bytes, bytes]]
+
+ANTHROPIC: Final = frozenset({"messages", "count_tokens"})
+"""Shapes whose callers are Anthropic's clients."""
+
+_OVERLOADED: Final = 529
+"""Anthropic's status for an overloaded service, which OpenAI's clients know as 503."""
+
+_ANTHROPIC_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    _OVERLOADED: "overloaded_error",
+}
+"""Status to Anthropic's type of error (docs.claude.com, "Errors", 2026-11); other 4xx are the caller's fault."""
 
 _FRAMEWORK: Final[dict[int, tuple[type[GatewayError], str]]] = {
     400: (InvalidRequestError, "The request cannot be understood."),
@@ -54,11 +75,22 @@ def _with_reasons(detail: str, extra: Any) -> str:
     return f"{detail} ({'; '.join(reasons)})" if reasons else detail
 
 
-def error_object(error: GatewayError, request_id: str) -> dict[str, Any]:
-    """Return the error as OpenAI's clients read it. What is our own fault says no more than the request's id."""
+def status_of(error: GatewayError, shape: Shape = "chat") -> int:
+    """Return the status to answer with: the two families of clients know an overloaded service by different ones."""
+    if error.status == 503 and shape in ANTHROPIC and not isinstance(error, InternalError):
+        return _OVERLOADED
+    return 503 if error.status == _OVERLOADED and shape not in ANTHROPIC else error.status
+
+
+def error_object(error: GatewayError, request_id: str, shape: Shape = "chat") -> dict[str, Any]:
+    """Return the error as the caller's clients read it. What is our own fault says no more than the request's id."""
     message = error.message
     if isinstance(error, InternalError):
         message = f"The gateway failed to handle this request. Quote the request id {request_id} to its operators."
+    if shape in ANTHROPIC:
+        status = status_of(error, shape)
+        kind = _ANTHROPIC_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
+        return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
     return {
         "error": {
             "message": message,
@@ -70,9 +102,9 @@ def error_object(error: GatewayError, request_id: str) -> dict[str, Any]:
     }
 
 
-def error_body(error: GatewayError, request_id: str) -> bytes:
+def error_body(error: GatewayError, request_id: str, shape: Shape = "chat") -> bytes:
     """Return the error as a JSON document."""
-    return msgspec.json.encode(error_object(error, request_id))
+    return msgspec.json.encode(error_object(error, request_id, shape))
 
 
 def error_headers(error: GatewayError) -> Headers:

@@ -36,6 +36,9 @@ class ExplainedStream:
         self._ended = False
         self._failure: GatewayError | None = None
         self.headers: Sequence[tuple[bytes, bytes]] = stream.headers
+        self.dropped = stream.dropped
+        self.response_id = stream.response_id
+        self.final = b""
 
     async def block(self) -> bytes | None:
         """Return the block before the newest one; see `StreamReply.block`."""

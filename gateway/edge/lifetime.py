@@ -105,7 +105,7 @@ class Lifetime:
         if exchange.first_byte_s:
             exchange.error = known
             if exchange.reply is not None and not isinstance(exchange.reply, PlainReply):
-                event = error_event(known, exchange.request_id)
+                event = error_event(known, exchange.request_id, exchange.shape)
                 await send({"type": "http.response.body", "body": event, "more_body": True})
             wire.hang_up()
             return

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+from typing import Any, Final
+from urllib.parse import parse_qs
 
 from litestar.types import Receive, Scope, Send
 
-from gateway.domain.errors import NotFoundError
+from gateway.domain.errors import InvalidRequestError, NotFoundError
 from gateway.edge.answer import allows, exchange_of, send_json
 from gateway.edge.current import Current
 from router.tiers import unknown_model
 
+_DEFAULT_PAGE: Final = 20
+_MOST_OF_A_PAGE: Final = 1000
+"""Models on one page, as Anthropic's API reference says."""
+
 
 class ModelsRoute:
-    """Lists the models that the caller's key may use.
+    """Lists the models that the caller's key may use, for Anthropic's clients (`anthropic-version`) in their shape.
 
     Mounted at `/v1/models` and `/models`, because ids may contain `/`. The framework's mounts match by prefix
     (`/v1/modelsX` too), so the boundary is checked here.
@@ -36,20 +42,52 @@ class ModelsRoute:
             raise NotFoundError("There is nothing at this address.")
         if not await allows(scope, send, "GET"):
             return
+        is_for_anthropic = b"anthropic-version" in exchange.headers
+        if is_for_anthropic:
+            exchange.shape = "messages"
         version = self._current.version
         caller = version.pipeline.authenticate(exchange)
         names = [name for name in version.pipeline.router.names() if caller.may_use(name)]
         model_id = asked.strip("/")
-        if not model_id:
-            document: Any = {"object": "list", "data": [self._model(name) for name in names]}
-        elif model_id in names:
-            document = self._model(model_id)
-        else:
+        show = self._anthropic_model if is_for_anthropic else self._model
+        if model_id and model_id not in names:
             raise unknown_model(model_id)
+        if model_id:
+            document = show(model_id)
+        elif is_for_anthropic:
+            page, has_more = _page(names, parse_qs(scope["query_string"].decode("latin-1")))
+            ends = {"first_id": page[0] if page else None, "last_id": page[-1] if page else None}
+            document = {"data": [show(name) for name in page], "has_more": has_more, **ends}
+        else:
+            document = {"object": "list", "data": [show(name) for name in names]}
         await send_json(send, exchange, document)
+
+    def _anthropic_model(self, name: str) -> dict[str, Any]:
+        loaded_at = dt.datetime.fromtimestamp(int(self._current.version.loaded_at), dt.UTC)
+        created_at = loaded_at.isoformat().replace("+00:00", "Z")
+        return {"type": "model", "id": name, "display_name": name, "created_at": created_at}
 
     def _model(self, name: str) -> dict[str, Any]:
         version = self._current.version
         model = version.settings.models.get(name)
         owner = "tierway" if model is None else model.upstream
         return {"id": name, "object": "model", "created": int(version.loaded_at), "owned_by": owner}
+
+
+def _page(names: list[str], query: dict[str, list[str]]) -> tuple[list[str], bool]:
+    """Return one page of names as Anthropic's API cuts them, and whether there are more in its direction.
+
+    Raises:
+        InvalidRequestError: `limit` is not a number from 1 to 1000.
+    """
+    text = query.get("limit", [str(_DEFAULT_PAGE)])[-1]
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_OF_A_PAGE:
+        raise InvalidRequestError(f"'limit' must be a whole number from 1 to {_MOST_OF_A_PAGE}.", param="limit")
+    limit = int(text)
+    before = query.get("before_id", [""])[-1]
+    if before in names:
+        end = names.index(before)
+        return names[max(end - limit, 0) : end], end > limit
+    after = query.get("after_id", [""])[-1]
+    start = names.index(after) + 1 if after in names else 0
+    return names[start : start + limit], start + limit < len(names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response, asgi
@@ -11,13 +13,15 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from gateway.edge.admin.router import admin_router
 from gateway.edge.answer import EXCHANGE
-from gateway.edge.chat import PATHS, ChatRoute
+from gateway.edge.answering import OPERATIONS, AnswerRoute
 from gateway.edge.current import Current
-from gateway.edge.errors import as_gateway_error, error_body, error_headers
+from gateway.edge.errors import as_gateway_error, error_body, error_headers, status_of
 from gateway.edge.health import LiveRoute, ReadyRoute
 from gateway.edge.lifetime import Lifetime, log
 from gateway.edge.metrics import MetricsRoute
 from gateway.edge.models import ModelsRoute
+from gateway.edge.relay import ENDPOINTS, Relaying, RelayRoute
+from gateway.edge.responses import ResponsesRoute
 from gateway.edge.schema import SchemaRoute
 
 
@@ -30,13 +34,29 @@ def public_app(current: Current, *, with_operations: bool) -> ASGIApp:
     """
     origins = current.version.settings.server.cors_origins
     # Answers to browsers need the framework's CORS layer, so then nothing goes around it.
-    chat = ChatRoute(current, around_asgi=not origins)
-    handlers = [_plain(chat, *PATHS[:2]), _plain(SchemaRoute(), "/schema"), *_health(current)]
-    handlers += [_mounted(ModelsRoute(current, root), root) for root in ("/v1/models", "/models")]
+    hot: dict[str, AnswerRoute] = {}
+    handlers = [_plain(SchemaRoute(), "/schema"), *_health(current)]
+    for operation in OPERATIONS:
+        route = AnswerRoute(current, operation, around_asgi=not origins)
+        hot |= dict.fromkeys(operation.paths, route)
+        handlers.append(_plain(route, *operation.paths[:2]))
+    handlers += _below_v1(lambda root: ModelsRoute(current, root), "/models")
+    relaying = Relaying(current)
+    handlers += _below_v1(lambda root: ResponsesRoute(current, relaying, root), "/responses/{rest:path}")
+    for endpoint in ENDPOINTS:
+        handlers += _below_v1(partial(RelayRoute, current, relaying, endpoint), "/" + endpoint)
     if with_operations:
         handlers += _operations(current)
-    hot = {} if origins else dict.fromkeys(PATHS, chat)
-    return Lifetime(_litestar(handlers, current, origins), current, hot)
+    return Lifetime(_litestar(handlers, current, origins), current, {} if origins else hot)
+
+
+def _below_v1(make: Callable[[str], Any], path: str) -> list[ControllerRouterHandler]:
+    """Return a route's handlers with `/v1` before its path and without; one with a pattern is no mount."""
+    plain, _, pattern = path.partition("/{")
+    roots = ("/v1" + plain, plain)
+    if pattern:
+        return [_plain(make(root), f"{root}/{{{pattern}") for root in roots]
+    return [_mounted(make(root), root) for root in roots]
 
 
 def operations_app(current: Current) -> ASGIApp:
@@ -87,5 +107,6 @@ def _answer_exception(request: Request[Any, Any, Any], error: Exception) -> Resp
     if known is not error and known.status >= 500:
         log.error("request failed", exc_info=error, extra={"request_id": exchange.request_id})
     headers = {name.decode(): value.decode("latin-1") for name, value in error_headers(known)}
-    body = error_body(known, exchange.request_id)
-    return Response(body, status_code=known.status, headers=headers, media_type="application/json")
+    body = error_body(known, exchange.request_id, exchange.shape)
+    status = status_of(known, exchange.shape)
+    return Response(body, status_code=status, headers=headers, media_type="application/json")

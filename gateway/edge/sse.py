@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from gateway.domain.errors import GatewayError
-from gateway.edge.errors import error_body
+from gateway.domain.request import Shape
+from gateway.edge.errors import ANTHROPIC, error_object
 
 HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -15,6 +18,16 @@ HEADERS: Final = (
 """What keeps proxies between us and the caller from holding chunks back."""
 
 
-def error_event(error: GatewayError, request_id: str) -> bytes:
-    """Return an error inside a stream: a plain `data:` line, as named events break some clients."""
-    return b"data: " + error_body(error, request_id) + b"\n\n"
+def error_event(error: GatewayError, request_id: str, shape: Shape = "chat") -> bytes:
+    """Return an error inside a stream, as the clients of its shape read it.
+
+    In chat it is a plain `data:` line, as named events break some clients. In Responses the event has the members
+    that the API describes and OpenAI's own `error` object besides, without which its Python client goes on reading.
+    """
+    document = error_object(error, request_id, shape)
+    if shape == "responses":
+        fields = document["error"]
+        told = {name: fields[name] for name in ("code", "message", "param")}
+        document = {"type": "error", "sequence_number": 0, **told, **document}
+    name = b"event: error\n" if shape == "responses" or shape in ANTHROPIC else b""
+    return name + b"data: " + msgspec.json.encode(document) + b"\n\n"

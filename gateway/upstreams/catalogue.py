@@ -8,23 +8,35 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from gateway.upstreams import anthropic as anthropic_api
+from gateway.upstreams import openai_compatible as openai_api
+from gateway.upstreams.anthropic import anthropic
 from gateway.upstreams.base import Upstream
 from gateway.upstreams.echo import Echo
 from gateway.upstreams.engines.http1 import Http1Engine
-from gateway.upstreams.openai_compatible import OpenAICompatible
-from gateway.upstreams.settings import AnyUpstream, EchoUpstream, OpenAIUpstream
+from gateway.upstreams.openai_compatible import openai_compatible
+from gateway.upstreams.settings import AnthropicUpstream, AnyUpstream, EchoUpstream, HttpUpstream, OpenAIUpstream
 from gateway.upstreams.transport import Engine, Transport
 
 
 def _openai(name: str, settings: OpenAIUpstream) -> Upstream:
-    return OpenAICompatible(name, settings, Transport(make_engine(settings), settings.timeouts))
+    return openai_compatible(name, settings, Transport(make_engine(settings), settings.timeouts))
+
+
+def _anthropic(name: str, settings: AnthropicUpstream) -> Upstream:
+    return anthropic(name, settings, Transport(make_engine(settings), settings.timeouts))
 
 
 UPSTREAMS: Final[dict[type[Any], Callable[[str, Any], Upstream]]] = {
     OpenAIUpstream: _openai,
+    AnthropicUpstream: _anthropic,
     EchoUpstream: Echo,
 }
 """Settings struct to the function that builds the upstream. A new kind is one line here."""
+
+
+FORWARDED: Final = openai_api.FORWARDED | anthropic_api.FORWARDED
+"""Request headers that any kind of upstream gets to see."""
 
 
 def build_upstream(name: str, settings: AnyUpstream) -> Upstream:
@@ -37,7 +49,7 @@ def build_upstream(name: str, settings: AnyUpstream) -> Upstream:
     return UPSTREAMS[type(settings)](name, settings)
 
 
-def make_engine(settings: OpenAIUpstream) -> Engine:
+def make_engine(settings: HttpUpstream) -> Engine:
     """Choose the HTTP client: HTTP/1.1 without a proxy has an engine of its own, the rest is httpx2's."""
     url = urlsplit(settings.base_url)
     tls = _tls(settings.ca_file) if url.scheme == "https" else None

@@ -6,14 +6,19 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
+from gateway.domain.chat import ChatRequest
+from gateway.domain.completions import CompletionsRequest
+from gateway.domain.embeddings import EmbeddingsRequest
 from gateway.domain.errors import DeadlineExceededError
+from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.usage import NO_USAGE, Usage
-from gateway.upstreams.base import ChatCall, PlainReply, Reply
+from gateway.upstreams.base import ModelCall, PlainReply, Reply
 from gateway.upstreams.echo_answer import complete, stream
+from gateway.upstreams.echo_texts import continue_text, embed
 from gateway.upstreams.metering import WireUsage, to_usage
 from gateway.upstreams.settings import EchoUpstream
 from gateway.upstreams.sse import DONE, frame
@@ -30,23 +35,43 @@ class Echo:
 
     def __init__(self, name: str, settings: EchoUpstream) -> None:
         self.name = name
+        self.shapes: set[Shape] = {"chat", "completions", "embeddings"}
         self._delay_s = settings.delay_ms / 1000
         self._calls = 0
 
-    async def chat(self, call: ChatCall) -> Reply:
-        """Answer a chat request; see `Upstream.chat`."""
+    async def answer(self, call: ModelCall) -> Reply:
+        """Answer a request; see `Upstream.answer`."""
         self._calls += 1
-        body = call.request.body
-        answer_id = "chatcmpl-" + blake2b(body, digest_size=12).hexdigest()
-        created = int(time.time())
-        request = call.request.document
         await _pause(self._delay_s, call.patience)
-        if call.request.stream:
-            wants = {**request, "stream_options": {"include_usage": True}}
-            chunks = stream(wants, call.model, answer_id=answer_id, created=created)
-            return EchoStream(chunks, self._delay_s, call)
-        answer = await asyncio.to_thread(complete, request, call.model, answer_id=answer_id, created=created)
-        return PlainReply(body=msgspec.json.encode(answer), usage=_usage(answer["usage"]), answered_model=call.model)
+        digest = blake2b(call.request.body, digest_size=12).hexdigest()
+        if isinstance(call.request, EmbeddingsRequest):
+            return _plain(await asyncio.to_thread(embed, call.request.document, call.model), call.model)
+        if isinstance(call.request, CompletionsRequest):
+            return self._continue(call, call.request, digest)
+        return await self._chat(call, cast(ChatRequest, call.request), digest)
+
+    async def _chat(self, call: ModelCall, request: ChatRequest, digest: str) -> Reply:
+        answer_id, created = "chatcmpl-" + digest, int(time.time())
+        if request.stream:
+            asked = {**request.document, "stream_options": {"include_usage": True}}
+            chunks = stream(asked, call.model, answer_id=answer_id, created=created)
+            return EchoStream(chunks, self._delay_s, call.patience, wants_usage=request.wants_usage)
+        answer = await asyncio.to_thread(complete, request.document, call.model, answer_id=answer_id, created=created)
+        return _plain(answer, call.model)
+
+    def _continue(self, call: ModelCall, request: CompletionsRequest, digest: str) -> Reply:
+        answer = continue_text(request.document, call.model, answer_id="cmpl-" + digest, created=int(time.time()))
+        if not request.stream:
+            return _plain(answer, call.model)
+        chunks = [{**answer, "choices": [choice]} for choice in answer["choices"]]
+        for chunk in chunks:
+            del chunk["usage"]
+        chunks.append({**answer, "choices": []})
+        return EchoStream(iter(chunks), self._delay_s, call.patience, wants_usage=request.wants_usage)
+
+    def estimate_tokens(self, request: ModelRequest, model: str) -> int:  # noqa: ARG002  the seam's signature
+        """Count a token for every four bytes; see `CountSupport.estimate_tokens`."""
+        return max(1, len(request.body) // 4)
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -60,12 +85,17 @@ class EchoStream:
     """The chunks of one answer, one a block."""
 
     headers: Sequence[tuple[bytes, bytes]] = ()
+    dropped: tuple[str, ...] | None = None
+    response_id = ""
+    final = b""
 
-    def __init__(self, chunks: Iterator[dict[str, Any]], delay_s: float, call: ChatCall) -> None:
+    def __init__(
+        self, chunks: Iterator[dict[str, Any]], delay_s: float, patience: Patience, *, wants_usage: bool
+    ) -> None:
         self._chunks = chunks
         self._delay_s = delay_s
-        self._patience = call.patience
-        self._wants_usage = call.request.wants_usage
+        self._patience = patience
+        self._wants_usage = wants_usage
         self._usage = NO_USAGE
         self._generated = 0
         self._done = False
@@ -110,6 +140,10 @@ async def _pause(seconds: float, patience: Patience) -> None:
     await asyncio.sleep(max(min(seconds, left), 0.0))
     if left < seconds:
         raise DeadlineExceededError("The request's deadline passed before the answer was complete.")
+
+
+def _plain(answer: dict[str, Any], model: str) -> PlainReply:
+    return PlainReply(body=msgspec.json.encode(answer), usage=_usage(answer["usage"]), answered_model=model)
 
 
 def _usage(fields: dict[str, Any]) -> Usage:

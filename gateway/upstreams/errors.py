@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,9 @@ from gateway.domain.secret import Secret
 _MAX_MESSAGE_CHARACTERS: Final = 2000
 _MAX_FIELD_CHARACTERS: Final = 200
 _RETRY_HEADERS: Final = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
+_LIMITS: Final = b"anthropic-ratelimit-"
+"""What Anthropic's clients read of a limit, by prefix."""
+
 _KEY_LIKE: Final = re.compile(r"\b(?:(?:sk|pk|rk)[-_]|(?:key|api)[-_](?=[\w.-]*[\d*]))[\w*.-]{6,}")
 """Keys and their masked forms (`sk-proj-****abcd`), which providers quote in 401 messages."""
 
@@ -40,22 +44,31 @@ def refusal(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, se
         code=_text(fields.get("code"), secret),
         param=_text(fields.get("param"), secret),
         type_=_text(fields.get("type"), secret) or ("invalid_request_error" if status < 500 else "api_error"),
-        headers=tuple(line for line in headers if line[0] in _RETRY_HEADERS),
+        headers=tuple(line for line in headers if line[0] in _RETRY_HEADERS or line[0].startswith(_LIMITS)),
     )
 
 
-def in_band(error: msgspec.Raw, secret: Secret | None) -> UpstreamError:
-    """Return the error that an `error` member inside a stream stands for; status 502 unless it names another."""
+def in_band(
+    error: msgspec.Raw, secret: Secret | None, statuses: Mapping[str, int] = MappingProxyType({})
+) -> UpstreamError:
+    """Return the error that an `error` member inside a stream stands for.
+
+    Args:
+        error: the member.
+        secret: the gateway's credential.
+        statuses: type of error to the status it stands for; 502 unless the error names one.
+    """
     fields = _fields({"error": _decode(bytes(error))}) or {}
     message = fields.get("message")
     code = fields.get("code")
-    status = code if isinstance(code, int) and 400 <= code <= 599 else 502
+    kind = _text(fields.get("type"), secret)
+    status = code if isinstance(code, int) and 400 <= code <= 599 else statuses.get(kind or "", 502)
     return UpstreamRefusedError(
         _scrub(message, secret) if isinstance(message, str) and message else "The upstream broke off its answer.",
         status=status,
         code=_text(code, secret) or "upstream_error",
         param=_text(fields.get("param"), secret),
-        type_=_text(fields.get("type"), secret) or "api_error",
+        type_=kind or "api_error",
     )
 
 

@@ -44,8 +44,32 @@ class OpenAIUpstream(
     """Query parameters of every call (Azure: `api-version`)."""
     headers: dict[str, str] = {}
     """Headers added to every call."""
-    features: tuple[Literal["chat", "responses", "embeddings"], ...] = ("chat",)
-    """What the server offers."""
+    features: tuple[Literal["chat", "responses", "embeddings", "completions", "messages"], ...] | None = None
+    """What the server offers; other requests are translated where they can be. Absent: what OpenAI offers, and a
+    server that turns out not to know `/responses` is asked for chat completions instead."""
+    timeouts: Timeouts = Timeouts()
+    """How long it may be silent."""
+    max_connections: Annotated[int, msgspec.Meta(ge=1)] = 512
+    """Calls in flight at once; one more waits up to `timeouts.connect_s`, then another candidate is tried."""
+    http2: bool = False
+    """Offer HTTP/2 in the TLS handshake; plain-text upstreams stay on HTTP/1.1."""
+    proxy: Url | None = None
+    """The proxy for this upstream. Proxy variables of the environment are ignored."""
+    ca_file: str | None = None
+    """A PEM file of certificate authorities to trust besides the system's."""
+
+
+class AnthropicUpstream(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="anthropic"
+):
+    """Anthropic's API, or a server that speaks it."""
+
+    base_url: Url = "https://api.anthropic.com"
+    """The address that `/v1/messages` is appended to."""
+    api_key: Secret | None = None
+    """The gateway's credential there, sent as `x-api-key`. Callers never see it, and their own is never sent."""
+    headers: dict[str, str] = {}
+    """Headers added to every call."""
     timeouts: Timeouts = Timeouts()
     """How long it may be silent."""
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 512
@@ -65,7 +89,10 @@ class EchoUpstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Milliseconds before each chunk of a stream and before a plain answer."""
 
 
-AnyUpstream = OpenAIUpstream | EchoUpstream
+HttpUpstream = OpenAIUpstream | AnthropicUpstream
+"""Upstreams reached over HTTP."""
+
+AnyUpstream = OpenAIUpstream | AnthropicUpstream | EchoUpstream
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

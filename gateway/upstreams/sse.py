@@ -20,7 +20,12 @@ def frame(payload: bytes) -> bytes:
     return b"data: " + payload + b"\n\n"
 
 
-class EventReader:
+def named_frame(event: bytes, payload: bytes) -> bytes:
+    """Return one event with a name, as the Responses and Messages APIs send them."""
+    return b"event: " + event.replace(b"\n", b"") + b"\n" + frame(payload)
+
+
+class EventSplitter:
     """Cuts a byte stream into the payloads of its events (WHATWG HTML, section 9.2).
 
     Line ends may be LF, CRLF or CR, `data:` may lack its space, a split may fall anywhere, inside a character

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -18,14 +18,27 @@ Headers = Sequence[tuple[bytes, bytes]]
 """Header lines in order; names in lower case."""
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """A body that is still arriving.
+
+    Attributes:
+        chunks: its bytes, in pieces; what they raise ends the call.
+        length: its length in bytes where that is known beforehand.
+    """
+
+    chunks: AsyncIterator[bytes]
+    length: int | None = None
+
+
 class Request(msgspec.Struct, frozen=True):
-    """One POST to an upstream: everything but the timing."""
+    """One request to an upstream: everything but the timing."""
 
     target: bytes
     """The request target: path and query."""
     headers: Headers
-    """Without `host` and `content-length`, which the engine writes."""
-    body: bytes
+    """Without `host`, `content-length` and `transfer-encoding`, which the engine writes."""
+    body: bytes | Upload
+    method: bytes = b"POST"
 
 
 class EngineResponse(Protocol):
@@ -182,14 +195,28 @@ class Transport:
             UpstreamError: whatever else the engine met.
         """
         self.calls += 1
-        self.sent_bytes += len(request.body)
         patience.begin(self._total_s, self._first_byte_s)
+        if isinstance(request.body, Upload):
+            upload = Upload(self._watched(request.body.chunks, patience), request.body.length)
+            request = msgspec.structs.replace(request, body=upload)
+        else:
+            self.sent_bytes += len(request.body)
         try:
             response = await self._engine.send(request)
         except asyncio.CancelledError:
             patience.raise_if_late()
             raise
         return Response(response, patience, self)
+
+    async def _watched(self, chunks: AsyncIterator[bytes], patience: Patience) -> AsyncIterator[bytes]:
+        """Count an upload; the caller's pauses are not the upstream's, whose time starts anew with each piece."""
+        patience.rest()
+        async for chunk in chunks:
+            self.sent_bytes += len(chunk)
+            patience.wait(self._first_byte_s)
+            yield chunk
+            patience.rest()
+        patience.wait(self._first_byte_s)
 
     async def close(self) -> None:
         """Close every connection."""

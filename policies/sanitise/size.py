@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import PromptRejectedError
+from gateway.domain.request import ModelRequest
 from policies.settings import PromptLimits
 
 _IMAGE_KINDS: Final = frozenset({"image_url", "input_image", "image"})
@@ -21,8 +21,10 @@ class PromptSize:
     def __init__(self, limits: PromptLimits) -> None:
         self._limits = limits
 
-    def check(self, request: ChatRequest) -> None:
+    def check(self, request: ModelRequest) -> None:
         """Let a request pass; see `Sanitiser.check`."""
+        if request.shape == "embeddings":  # its texts are not one prompt; the body's limit bounds them
+            return
         limits = self._limits
         if len(request.messages) > limits.messages:
             raise _too_much(len(request.messages), "messages", limits.messages)

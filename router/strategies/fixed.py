@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.domain.chat import ChatRequest
+from gateway.domain.request import ModelRequest
 from router.base import Choice
 from router.settings import RouterSettings
 
@@ -15,6 +15,6 @@ class Fixed:
     def __init__(self, settings: RouterSettings) -> None:
         self._choice = Choice(settings.default_tier, 1.0, "fixed")
 
-    def choose(self, request: ChatRequest) -> Choice:  # noqa: ARG002  the seam's signature
+    def choose(self, request: ModelRequest) -> Choice:  # noqa: ARG002  the seam's signature
         """Return the default tier."""
         return self._choice

@@ -11,8 +11,9 @@ import pytest
 from gateway.domain.usage import NO_USAGE
 from gateway.upstreams.base import PlainReply, Reply, StreamReply, Upstream
 from gateway.upstreams.catalogue import UPSTREAMS, build_upstream
+from gateway.upstreams.translating import ask
 from tests.support import scripted_upstream as script
-from tests.support.build import chat_call, chat_request
+from tests.support.build import chat_request, model_call
 from tests.support.members import UPSTREAMS as FIXTURES
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.spec import check_against_spec
@@ -27,7 +28,35 @@ async def asked(request: pytest.FixtureRequest, upstream: ScriptedUpstream) -> A
     await made.close()
 
 
-def script_stream(upstream: ScriptedUpstream) -> None:
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "text", "text": "Hello."}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 9, "output_tokens": 3},
+}
+EVENTS: list[bytes | dict[str, Any]] = [
+    {"type": "message_start", "message": {**MESSAGE, "content": [], "stop_reason": None}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello."}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}},
+    {"type": "message_stop"},
+]
+
+
+def script_plain(asked: Upstream, upstream: ScriptedUpstream) -> None:
+    if "messages" in asked.shapes:
+        upstream.script(script.plain(MESSAGE))
+
+
+def script_stream(asked: Upstream, upstream: ScriptedUpstream) -> None:
+    if "messages" in asked.shapes:
+        upstream.script(script.stream(*script.events(*EVENTS)))
+        return
     usage = script.chunk(choices=[], usage=script.USAGE)
     upstream.script(script.stream(*script.events(*CHUNKS, usage, b"[DONE]")))
 
@@ -51,16 +80,20 @@ async def test_it_has_the_name_it_was_given(asked: Upstream) -> None:
     assert asked.name == "name"
 
 
-async def test_a_plain_request_gets_a_complete_answer(asked: Upstream) -> None:
-    reply = await asked.chat(chat_call())
+async def test_a_plain_request_gets_a_complete_answer(asked: Upstream, upstream: ScriptedUpstream) -> None:
+    script_plain(asked, upstream)
+
+    reply = await ask(asked, model_call())
 
     assert isinstance(reply, PlainReply)
     check_against_spec(json.loads(reply.body), "CreateChatCompletionResponse")
     assert reply.answered_model == json.loads(reply.body)["model"]
 
 
-async def test_a_plain_answer_tells_its_usage(asked: Upstream) -> None:
-    reply = await asked.chat(chat_call())
+async def test_a_plain_answer_tells_its_usage(asked: Upstream, upstream: ScriptedUpstream) -> None:
+    script_plain(asked, upstream)
+
+    reply = await ask(asked, model_call())
 
     assert isinstance(reply, PlainReply)
     told = json.loads(reply.body)["usage"]
@@ -70,9 +103,9 @@ async def test_a_plain_answer_tells_its_usage(asked: Upstream) -> None:
 
 
 async def test_a_stream_is_a_series_of_chunks(asked: Upstream, upstream: ScriptedUpstream) -> None:
-    script_stream(upstream)
+    script_stream(asked, upstream)
 
-    reply = await asked.chat(chat_call(chat_request("Hello", stream=True)))
+    reply = await ask(asked, model_call(chat_request("Hello", stream=True)))
     chunks = documents(await blocks(reply))
     await closing(reply)
 
@@ -84,9 +117,9 @@ async def test_a_stream_is_a_series_of_chunks(asked: Upstream, upstream: Scripte
 
 
 async def test_a_stream_tells_its_usage_to_the_gateway(asked: Upstream, upstream: ScriptedUpstream) -> None:
-    script_stream(upstream)
+    script_stream(asked, upstream)
 
-    reply = await asked.chat(chat_call(chat_request("Hello", stream=True)))
+    reply = await ask(asked, model_call(chat_request("Hello", stream=True)))
     assert not isinstance(reply, PlainReply)
     await blocks(reply)
     await reply.close()
@@ -97,10 +130,10 @@ async def test_a_stream_tells_its_usage_to_the_gateway(asked: Upstream, upstream
 
 
 async def test_a_stream_tells_its_usage_to_the_caller_who_asks(asked: Upstream, upstream: ScriptedUpstream) -> None:
-    script_stream(upstream)
+    script_stream(asked, upstream)
 
     request = chat_request("Hello", stream=True, stream_options={"include_usage": True})
-    reply = await asked.chat(chat_call(request))
+    reply = await ask(asked, model_call(request))
     chunks = documents(await blocks(reply))
     await closing(reply)
 
@@ -109,8 +142,8 @@ async def test_a_stream_tells_its_usage_to_the_caller_who_asks(asked: Upstream, 
 
 
 async def test_a_stream_that_is_left_early_tells_what_has_passed(asked: Upstream, upstream: ScriptedUpstream) -> None:
-    script_stream(upstream)
-    reply = await asked.chat(chat_call(chat_request("Hello", stream=True)))
+    script_stream(asked, upstream)
+    reply = await ask(asked, model_call(chat_request("Hello", stream=True)))
     assert not isinstance(reply, PlainReply)
     await reply.block()
 
@@ -119,10 +152,11 @@ async def test_a_stream_that_is_left_early_tells_what_has_passed(asked: Upstream
     assert reply.usage() is not NO_USAGE
 
 
-async def test_calls_are_counted(asked: Upstream) -> None:
+async def test_calls_are_counted(asked: Upstream, upstream: ScriptedUpstream) -> None:
+    script_plain(asked, upstream)
     before = asked.counters()["calls"]
 
-    await asked.chat(chat_call())
+    await ask(asked, model_call())
 
     assert asked.counters()["calls"] == before + 1
     assert set(asked.counters()) == {"calls", "sent_bytes", "received_bytes"}

@@ -306,7 +306,7 @@ def test_unknown_model_is_not_retrieved(offline: OpenAI, name: str) -> None:
 
 def test_unknown_route(offline: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
-        offline.completions.create(model="auto", prompt="Hi")
+        offline.get("/nowhere", cast_to=object)
 
 
 def test_wrong_key(keyed: LiveGateway) -> None:

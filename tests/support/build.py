@@ -10,7 +10,10 @@ from typing import Any
 from gateway.domain.caller import Caller
 from gateway.domain.chat import ChatRequest, read_chat
 from gateway.exchange import Exchange
-from gateway.upstreams.base import ChatCall
+from gateway.stored.memory import MemoryResponseStore
+from gateway.stored.responses import StoredResponses
+from gateway.stored.sealing import Sealer
+from gateway.upstreams.base import ModelCall
 from gateway.upstreams.transport import Patience
 
 
@@ -36,9 +39,9 @@ def patience(allowed_s: float = 600.0) -> Patience:
     return made
 
 
-def chat_call(request: ChatRequest | None = None, model: str = "m", **fields: Any) -> ChatCall:
+def model_call(request: ChatRequest | None = None, model: str = "m", **fields: Any) -> ModelCall:
     """Return one attempt, made by the running task."""
-    return ChatCall(request=request or chat_request(), model=model, patience=patience(), **fields)
+    return ModelCall(request=request or chat_request(), model=model, patience=patience(), **fields)
 
 
 def exchange(headers: Mapping[bytes, bytes] | None = None, request_id: str = "req-1") -> Exchange:
@@ -46,3 +49,9 @@ def exchange(headers: Mapping[bytes, bytes] | None = None, request_id: str = "re
     task = asyncio.current_task()
     assert task is not None
     return Exchange(request_id, headers or {}, "192.0.2.1", task)
+
+
+def stored_responses() -> StoredResponses:
+    """Return a store of responses in memory."""
+    store = MemoryResponseStore(2**20)
+    return StoredResponses(store, store, Sealer(None))

@@ -9,9 +9,12 @@ from typing import Any, Final
 
 from cache.backends.memory import MemoryBackend
 from cache.base import Backend
+from gateway.stored.base import ResponseStore
+from gateway.stored.memory import MemoryResponseStore
+from gateway.stored.sqlite import SqliteResponseStore
 from gateway.upstreams.engines.http1 import Http1Engine
 from gateway.upstreams.engines.httpx2 import Httpx2Engine, make_client
-from gateway.upstreams.settings import EchoUpstream, OpenAIUpstream
+from gateway.upstreams.settings import AnthropicUpstream, EchoUpstream, OpenAIUpstream
 from gateway.upstreams.transport import Engine
 from policies.stores.base import KeyStore
 from policies.stores.memory import MemoryKeyStore
@@ -66,15 +69,22 @@ ENGINES: Final[Mapping[str, Callable[[Origin], Engine]]] = {"http1": _http1, "ht
 
 UPSTREAMS: Final[Mapping[type[Any], Callable[[str], Any]]] = {
     OpenAIUpstream: lambda url: OpenAIUpstream(base_url=url),
+    AnthropicUpstream: lambda url: AnthropicUpstream(base_url=url),
     EchoUpstream: lambda url: EchoUpstream(),
 }
-"""By settings struct: the settings of an upstream, given the address of a scripted server that speaks OpenAI's API."""
+"""By settings struct: the settings of an upstream, given the address of a scripted server that speaks its API."""
 
 KEY_STORES: Final[Mapping[str, Callable[[Path], KeyStore]]] = {
     "memory": lambda folder: MemoryKeyStore(),
     "sqlite": lambda folder: SqliteKeyStore(folder / "keys.db"),
 }
 """By module of `policies.stores`."""
+
+RESPONSE_STORES: Final[Mapping[str, Callable[[Path, Callable[[], float], int], ResponseStore]]] = {
+    "memory": lambda folder, clock, max_bytes: MemoryResponseStore(max_bytes, clock),
+    "sqlite": lambda folder, clock, max_bytes: SqliteResponseStore(folder / "responses.db", clock, max_bytes=max_bytes),
+}
+"""By module of `gateway.stored`: a store with a clock, bounded to a number of bytes."""
 
 STRATEGIES: Final[Mapping[str, RouterSettings]] = {
     "fixed": RouterSettings(strategy="fixed", tiers={"medium": ("m",)}, default_tier="medium"),

@@ -20,7 +20,7 @@ from gateway.domain.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from gateway.upstreams.transport import Headers, Request
+from gateway.upstreams.transport import Headers, Request, Upload
 
 MAX_HEAD_BYTES: Final = 128 * 1024
 """The longest head of an answer; nginx and OpenAI stay below 16 KiB."""
@@ -65,7 +65,9 @@ class Http1Engine:
         else:
             await self._wait_for_a_place()
         try:
-            return Http1Response(self, await self._exchange(self._message(request)))
+            if isinstance(request.body, Upload):
+                return Http1Response(self, await self._upload(request, request.body))
+            return Http1Response(self, await self._exchange(self._message(request, request.body)))
         except BaseException:
             self._leave()
             raise
@@ -79,11 +81,24 @@ class Http1Engine:
             connection.abort()
         self._idle.clear()
 
-    def _message(self, request: Request) -> bytes:
+    def _message(self, request: Request, body: bytes) -> bytes:
         head = b"".join([b"%b: %b\r\n" % line for line in request.headers])
-        return b"POST %b HTTP/1.1\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
-            request.target, self._host_line, head, len(request.body), request.body,
+        return b"%b %b HTTP/1.1\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
+            request.method, request.target, self._host_line, head, len(body), body,
         )  # fmt: skip
+
+    async def _upload(self, request: Request, upload: Upload) -> _Connection:
+        """Send a body that arrives in pieces, which cannot be sent twice: on a fresh connection."""
+        head = b"".join([b"%b: %b\r\n" % line for line in request.headers])
+        length = upload.length
+        framing = b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length
+        line = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
+        connection = await self._connect()
+        message = b"%b%b%b%b\r\n\r\n" % (line, self._host_line, head, framing)
+        try:
+            return await self._ask(connection, message, upload)
+        except _StaleConnectionError as error:
+            raise UpstreamUnreachableError("The upstream closed the connection before it answered.") from error
 
     async def _exchange(self, message: bytes) -> _Connection:
         """Return a connection on which the head of the answer has arrived."""
@@ -98,10 +113,10 @@ class Http1Engine:
         except _StaleConnectionError as error:
             raise UpstreamUnreachableError("The upstream closed the connection before it answered.") from error
 
-    async def _ask(self, connection: _Connection, message: bytes) -> _Connection:
+    async def _ask(self, connection: _Connection, message: bytes, upload: Upload | None = None) -> _Connection:
         self._busy.add(connection)
         try:
-            await connection.request(message)
+            await connection.request(message, upload)
         except BaseException:
             self._busy.discard(connection)
             connection.abort()
@@ -211,6 +226,7 @@ class _Connection(asyncio.Protocol):
         self._error: Exception | None = None
         self.idle_since = 0.0
         self._paused = False
+        self._writable: asyncio.Future[None] | None = None
         self._keep_alive = False
         self._idle: list[_Connection] = []
         self._parser = httptools.HttpResponseParser(self)
@@ -221,7 +237,7 @@ class _Connection(asyncio.Protocol):
         self._buffered = 0
         self._head_bytes = 0
         self._until_close = False
-        self._asked = self._head_done = self._complete = False
+        self._asked = self._is_sent = self._head_done = self._complete = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
 
@@ -231,7 +247,7 @@ class _Connection(asyncio.Protocol):
 
     def is_reusable(self) -> bool:
         """Tell whether the answer was read to its end and the server keeps the connection."""
-        return self._complete and self._keep_alive and not self._paused and self.is_usable()
+        return self._complete and self._is_sent and self._keep_alive and not self._paused and self.is_usable()
 
     def rest(self, idle: list[_Connection]) -> None:
         """Join the idle connections."""
@@ -245,12 +261,15 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def request(self, message: bytes) -> None:
+    async def request(self, message: bytes, upload: Upload | None = None) -> None:
         """Send a request and wait until the head of its answer is complete."""
         if self._transport is None:
             raise _StaleConnectionError
         self._asked = True
+        self._is_sent = upload is None
         self._transport.write(message)
+        if upload is not None:
+            await self._send(upload)
         try:
             while not self._head_done:
                 await self._wait()
@@ -258,6 +277,19 @@ class _Connection(asyncio.Protocol):
             if not self._head_bytes:
                 raise _StaleConnectionError from error
             raise
+
+    async def _send(self, upload: Upload) -> None:
+        """Send a body as it arrives, no faster than the socket takes it; stop when the answer is there already."""
+        async for chunk in upload.chunks:
+            if self._head_done or self._transport is None:
+                return
+            if chunk:
+                self._transport.write(chunk if upload.length is not None else b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            if self._writable is not None:
+                await self._writable
+        if self._transport is not None and upload.length is None:
+            self._transport.write(b"0\r\n\r\n")
+        self._is_sent = True
 
     async def chunk(self) -> bytes | None:
         """Return what has arrived of the body, waiting for it if need be; None at the end."""
@@ -295,6 +327,16 @@ class _Connection(asyncio.Protocol):
         """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
+    def pause_writing(self) -> None:
+        """Have an upload wait."""
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Let an upload go on."""
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
     def data_received(self, data: bytes) -> None:
         """Parse; bytes that nobody asked for end the connection."""
         if self._complete or not self._asked:
@@ -316,6 +358,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the answer: well if its end is the connection's, badly otherwise."""
         self._transport = None
+        self.resume_writing()
         del self._parser  # it holds this object: a cycle, else
         if self in self._idle:
             self._idle.remove(self)

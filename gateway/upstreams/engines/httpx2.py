@@ -15,7 +15,7 @@ from gateway.domain.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from gateway.upstreams.transport import Headers, Request
+from gateway.upstreams.transport import Headers, Request, Upload
 
 _ERRORS: Final[tuple[tuple[type[Exception], type[UpstreamError], str], ...]] = (
     (httpx2.ConnectTimeout, UpstreamTimeoutError, "Connecting to the upstream took too long."),
@@ -50,7 +50,7 @@ class Httpx2Engine:
         try:
             response = await self._send(request)
         except UpstreamUnreachableError as error:
-            if not self._has_kept or not _died_unanswered(error.__cause__):
+            if isinstance(request.body, Upload) or not self._has_kept or not _died_unanswered(error.__cause__):
                 raise
             response = await self._send(request)
         self._has_kept = True
@@ -58,7 +58,15 @@ class Httpx2Engine:
 
     async def _send(self, request: Request) -> httpx2.Response:
         url = httpx2.URL(self._origin + request.target.decode("ascii"))
-        message = httpx2.Request("POST", url, headers=list(request.headers), content=request.body)
+        headers, content = list(request.headers), request.body
+        if isinstance(content, Upload):
+            headers += [] if content.length is None else [(b"content-length", b"%d" % content.length)]
+        message = httpx2.Request(
+            request.method.decode("ascii"),
+            url,
+            headers=headers,
+            content=content.chunks if isinstance(content, Upload) else content,
+        )
         try:
             return await self._client.send(message, stream=True)
         except httpx2.HTTPError as error:

@@ -10,8 +10,9 @@ from cache.backends.memory import MemoryBackend
 from cache.base import Entry
 from cache.exact import ExactCache
 from cache.settings import CacheSettings
+from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
-from gateway.domain.chat import ChatRequest
+from gateway.domain.chat import read_chat
 from gateway.domain.errors import (
     DeadlineExceededError,
     GatewayError,
@@ -29,16 +30,17 @@ from gateway.domain.errors import (
     UpstreamUnreachableError,
 )
 from gateway.domain.money import Price
+from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
 from gateway.pipeline import Pipeline, token_of
 from gateway.pricing import PriceTable
-from gateway.upstreams.base import ChatCall, PlainReply, Reply
+from gateway.upstreams.base import ModelCall, PlainReply, Reply
 from gateway.upstreams.settings import Model
 from router.base import Choice
 from router.settings import RouterSettings
 from router.tiers import Router
-from tests.support.build import caller, chat_body, exchange
+from tests.support.build import caller, chat_body, exchange, stored_responses
 
 USAGE = Usage(input_tokens=10, output_tokens=5)
 BROKEN = RuntimeError("broken")
@@ -60,7 +62,7 @@ class Sanitiser:
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
 
-    def check(self, request: ChatRequest) -> None:
+    def check(self, request: ModelRequest) -> None:
         if self._error:
             raise self._error
 
@@ -74,7 +76,7 @@ class Limiter:
         self.reserved = self.released = 0
         self.settled: list[tuple[Usage, int]] = []
 
-    async def reserve(self, caller: Caller, request: ChatRequest) -> Limiter:
+    async def reserve(self, caller: Caller, request: ModelRequest | None) -> Limiter:
         if self._error:
             raise self._error
         self.reserved += 1
@@ -98,7 +100,7 @@ class Strategy:
     def __init__(self, outcome: Any = None) -> None:
         self._outcome = outcome
 
-    def choose(self, request: ChatRequest) -> Choice:
+    def choose(self, request: ModelRequest) -> Choice:
         if isinstance(self._outcome, Exception):
             raise self._outcome
         found: Choice = self._outcome
@@ -107,6 +109,9 @@ class Strategy:
 
 class Stream:
     headers: Sequence[tuple[bytes, bytes]] = ()
+    dropped: tuple[str, ...] | None = None
+    response_id = ""
+    final = b""
 
     def __init__(self) -> None:
         self.closed = 0
@@ -126,10 +131,11 @@ class Upstream:
 
     def __init__(self, name: str, *outcomes: Reply | Exception) -> None:
         self.name = name
+        self.shapes: set[Shape] = {"chat"}
         self._outcomes = list(outcomes) or [plain()]
-        self.calls: list[ChatCall] = []
+        self.calls: list[ModelCall] = []
 
-    async def chat(self, call: ChatCall) -> Reply:
+    async def answer(self, call: ModelCall) -> Reply:
         self.calls.append(call)
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
         if isinstance(outcome, Exception):
@@ -179,6 +185,7 @@ class House:
             models=models,
             upstreams={"first": self.first, "second": self.second},
             prices=PriceTable({"a": Price(input=1.0, output=2.0), "b": Price(input=1.0, output=2.0)}),
+            continuity=Continuity(stored_responses(), models),
         )
         assert not parts
 
@@ -186,7 +193,7 @@ class House:
         async def read_body() -> bytes:
             return body
 
-        return await self.pipeline.run(opened, read_body)
+        return await self.pipeline.run(opened, read_body, read_chat)
 
     async def ask(self, model: str = "a", status: int = 200, **fields: Any) -> tuple[Exchange, Reply]:
         """Carry one request through and end it."""
@@ -253,7 +260,7 @@ async def test_a_stranger_is_refused_before_the_body_is_read() -> None:
         raise AssertionError("the body was read")
 
     with pytest.raises(NotAuthenticatedError):
-        await house.pipeline.run(exchange(), read_body)
+        await house.pipeline.run(exchange(), read_body, read_chat)
 
     assert house.limiter.reserved == 0
 
@@ -431,7 +438,7 @@ async def test_a_cancelled_request_gives_its_hold_back_once() -> None:
     waiting = asyncio.Event()
 
     class Silent(Upstream):
-        async def chat(self, call: ChatCall) -> Reply:
+        async def answer(self, call: ModelCall) -> Reply:
             waiting.set()
             await asyncio.Event().wait()
             raise AssertionError

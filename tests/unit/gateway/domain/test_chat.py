@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.chat import read_chat, without_lone_surrogates
+from gateway.domain.chat import edits_for_usage, read_chat
+from gateway.domain.document import without_lone_surrogates
 from gateway.domain.errors import InvalidRequestError
 from tests.support.build import chat_body
 
@@ -402,7 +403,7 @@ def test_a_field_that_is_absent_is_put_first() -> None:
 def test_the_edit_for_usage_keeps_the_other_stream_options() -> None:
     request = read_chat(chat_body(stream=True, stream_options={"include_obfuscation": False}))
 
-    sent = json.loads(request.edited(request.edits_for_usage()))
+    sent = json.loads(request.edited(edits_for_usage(request.document)))
 
     assert sent["stream_options"] == {"include_obfuscation": False, "include_usage": True}
 
@@ -410,13 +411,13 @@ def test_the_edit_for_usage_keeps_the_other_stream_options() -> None:
 def test_a_caller_who_asks_for_usage_needs_no_edit() -> None:
     request = read_chat(chat_body(stream=True, stream_options={"include_usage": True}))
 
-    assert request.edits_for_usage() == {}
+    assert edits_for_usage(request.document) == {}
 
 
 def test_a_caller_without_stream_options_gets_them() -> None:
     request = read_chat(chat_body(stream=True))
 
-    assert json.loads(request.edits_for_usage()["stream_options"]) == {"include_usage": True}
+    assert json.loads(edits_for_usage(request.document)["stream_options"]) == {"include_usage": True}
 
 
 VALUES = st.recursive(

@@ -29,6 +29,9 @@ def decided() -> Exchange:
 
 class Blocks:
     headers: Sequence[tuple[bytes, bytes]] = ((b"x", b"1"),)
+    dropped: tuple[str, ...] | None = None
+    response_id = ""
+    final = b""
 
     def __init__(self, *blocks: bytes | GatewayError) -> None:
         self._blocks = list(blocks)

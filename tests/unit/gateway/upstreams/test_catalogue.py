@@ -11,7 +11,7 @@ from gateway.upstreams.catalogue import build_upstream, make_engine
 from gateway.upstreams.echo import Echo
 from gateway.upstreams.engines.http1 import Http1Engine
 from gateway.upstreams.engines.httpx2 import Httpx2Engine
-from gateway.upstreams.openai_compatible import OpenAICompatible
+from gateway.upstreams.remote import Remote
 from gateway.upstreams.settings import EchoUpstream, OpenAIUpstream
 
 
@@ -20,7 +20,7 @@ def settings(base_url: str = "https://upstream.test/v1", **fields: Any) -> OpenA
 
 
 def test_each_kind_of_settings_builds_its_upstream() -> None:
-    assert isinstance(build_upstream("a", settings()), OpenAICompatible)
+    assert isinstance(build_upstream("a", settings()), Remote)
     assert isinstance(build_upstream("b", EchoUpstream()), Echo)
 
 

@@ -11,13 +11,13 @@ from gateway.domain.usage import NO_USAGE
 from gateway.upstreams.base import PlainReply
 from gateway.upstreams.echo import Echo
 from gateway.upstreams.settings import EchoUpstream
-from tests.support.build import chat_body, chat_call, chat_request
+from tests.support.build import chat_body, chat_request, model_call
 
 
 async def test_the_same_request_gets_the_same_answer() -> None:
     echo = Echo("offline", EchoUpstream())
 
-    first, second = [await echo.chat(chat_call()) for _ in range(2)]
+    first, second = [await echo.answer(model_call()) for _ in range(2)]
 
     assert isinstance(first, PlainReply)
     assert isinstance(second, PlainReply)
@@ -26,21 +26,21 @@ async def test_the_same_request_gets_the_same_answer() -> None:
 
 
 async def test_the_answer_names_the_model_that_was_asked() -> None:
-    reply = await Echo("offline", EchoUpstream()).chat(chat_call(model="echo-complex"))
+    reply = await Echo("offline", EchoUpstream()).answer(model_call(model="echo-complex"))
 
     assert isinstance(reply, PlainReply)
     assert reply.answered_model == json.loads(reply.body)["model"] == "echo-complex"
 
 
 async def test_a_stream_that_was_not_read_has_consumed_nothing() -> None:
-    reply = await Echo("offline", EchoUpstream()).chat(chat_call(chat_request(stream=True)))
+    reply = await Echo("offline", EchoUpstream()).answer(model_call(chat_request(stream=True)))
 
     assert not isinstance(reply, PlainReply)
     assert reply.usage().completion_tokens == NO_USAGE.completion_tokens == 0
 
 
 async def test_a_stream_that_was_cut_is_counted() -> None:
-    reply = await Echo("offline", EchoUpstream()).chat(chat_call(chat_request("a b c d", stream=True)))
+    reply = await Echo("offline", EchoUpstream()).answer(model_call(chat_request("a b c d", stream=True)))
     assert not isinstance(reply, PlainReply)
 
     for _ in range(3):
@@ -59,8 +59,8 @@ async def test_delays_come_before_the_answer_and_each_chunk(monkeypatch: pytest.
     monkeypatch.setattr(asyncio, "sleep", sleep)
     echo = Echo("offline", EchoUpstream(delay_ms=250))
 
-    await echo.chat(chat_call())
-    reply = await echo.chat(chat_call(chat_request(stream=True)))
+    await echo.answer(model_call())
+    reply = await echo.answer(model_call(chat_request(stream=True)))
     assert not isinstance(reply, PlainReply)
     await reply.block()
 
@@ -72,7 +72,7 @@ async def test_deep_requests_are_answered_or_refused(levels: int) -> None:
     body = chat_body()[:-1] + b',"metadata":' + b"[" * levels + b"]" * levels + b"}"
 
     try:
-        reply = await Echo("offline", EchoUpstream()).chat(chat_call(read_chat(body)))
+        reply = await Echo("offline", EchoUpstream()).answer(model_call(read_chat(body)))
     except GatewayError:
         return
 
@@ -84,7 +84,7 @@ async def test_long_numbers_are_answered_or_refused(digits: int) -> None:
     body = chat_body()[:-1] + b',"seed":' + b"9" * digits + b"}"
 
     try:
-        reply = await Echo("offline", EchoUpstream()).chat(chat_call(read_chat(body)))
+        reply = await Echo("offline", EchoUpstream()).answer(model_call(read_chat(body)))
     except GatewayError:
         return
 

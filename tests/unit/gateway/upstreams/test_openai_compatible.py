@@ -13,10 +13,10 @@ from gateway.domain.secret import Secret
 from gateway.domain.usage import Usage
 from gateway.upstreams.base import PlainReply, Reply
 from gateway.upstreams.engines.httpx2 import Httpx2Engine
-from gateway.upstreams.openai_compatible import OpenAICompatible
+from gateway.upstreams.openai_compatible import openai_compatible
 from gateway.upstreams.settings import OpenAIUpstream, Timeouts
 from gateway.upstreams.transport import Transport
-from tests.support.build import chat_body, chat_call, chat_request
+from tests.support.build import chat_body, chat_request, model_call
 from tests.support.scripted_upstream import USAGE, chunk, completion, events
 
 STREAMED = chat_request("Hello", stream=True)
@@ -39,7 +39,7 @@ class House:
         client = httpx2.AsyncClient(transport=httpx2.MockTransport(handle))
         found = OpenAIUpstream(**{"base_url": "http://upstream.test/v1", "api_key": Secret("sk-ours"), **settings})
         transport = Transport(Httpx2Engine(found.base_url.partition("/v1")[0], client), Timeouts())
-        self.upstream = OpenAICompatible("name", found, transport)
+        self.upstream = openai_compatible("name", found, transport)
 
     @property
     def body(self) -> Any:
@@ -71,14 +71,14 @@ async def relayed(reply: Reply) -> list[bytes]:
 
 
 async def ask_stream(*pieces: bytes, request: Any = STREAMED) -> Reply:
-    return await House(streaming(*pieces)).upstream.chat(chat_call(request))
+    return await House(streaming(*pieces)).upstream.answer(model_call(request))
 
 
 async def test_the_request_is_forwarded_as_received() -> None:
     house = House()
     body = b' { "model" :"m", "messages":[{"role":"user","content":"\\ud83d"}], "new":1E0, "n":null }'
 
-    await house.upstream.chat(chat_call(read_chat(body)))
+    await house.upstream.answer(model_call(read_chat(body)))
 
     assert house.sent[0].content == body
     assert str(house.sent[0].url) == "http://upstream.test/v1/chat/completions"
@@ -87,7 +87,7 @@ async def test_the_request_is_forwarded_as_received() -> None:
 async def test_only_the_models_name_is_changed() -> None:
     house = House()
 
-    await house.upstream.chat(chat_call(chat_request(model="alias"), model="real"))
+    await house.upstream.answer(model_call(chat_request(model="alias"), model="real"))
 
     assert house.sent[0].content == chat_body(model="real")
 
@@ -95,7 +95,7 @@ async def test_only_the_models_name_is_changed() -> None:
 async def test_a_stream_always_asks_for_its_usage() -> None:
     house = House(streaming(*events(*FINISH, b"[DONE]")))
 
-    await relayed(await house.upstream.chat(chat_call(STREAMED)))
+    await relayed(await house.upstream.answer(model_call(STREAMED)))
 
     assert house.body["stream_options"] == {"include_usage": True}
 
@@ -103,7 +103,7 @@ async def test_a_stream_always_asks_for_its_usage() -> None:
 async def test_the_gateways_credential_is_sent() -> None:
     house = House()
 
-    await house.upstream.chat(chat_call(headers=[(b"traceparent", b"t")]))
+    await house.upstream.answer(model_call(headers=[(b"traceparent", b"t")]))
 
     headers = house.sent[0].headers
     assert headers["authorization"] == "Bearer sk-ours"
@@ -116,7 +116,7 @@ async def test_the_gateways_credential_is_sent() -> None:
 async def test_azure_is_spoken_to_in_its_way() -> None:
     house = House(auth_header="api-key", query={"api-version": "2026-01-01", "a b": "&"}, headers={"X-Org": "o"})
 
-    await house.upstream.chat(chat_call())
+    await house.upstream.answer(model_call())
 
     request = house.sent[0]
     assert request.headers["api-key"] == "sk-ours"
@@ -129,7 +129,7 @@ async def test_azure_is_spoken_to_in_its_way() -> None:
 async def test_a_query_of_the_address_is_kept() -> None:
     house = House(base_url="http://upstream.test/v1/?a=b", query={"c": "d"})
 
-    await house.upstream.chat(chat_call())
+    await house.upstream.answer(model_call())
 
     assert house.sent[0].url.raw_path == b"/v1/chat/completions?a=b&c=d"
 
@@ -137,7 +137,7 @@ async def test_a_query_of_the_address_is_kept() -> None:
 async def test_an_upstream_without_a_key_gets_none() -> None:
     house = House(api_key=None)
 
-    await house.upstream.chat(chat_call())
+    await house.upstream.answer(model_call())
 
     assert "authorization" not in house.sent[0].headers
 
@@ -146,7 +146,7 @@ async def test_a_plain_answer_comes_back_byte_for_byte() -> None:
     body = b' {"model":"real-1", "new":1E0,"choices":[{"message":{"content":"\\ud83d"}}] ,"usage":null}\n'
     house = House(httpx2.Response(200, content=body, headers={"openai-version": "v", "set-cookie": "a=b"}))
 
-    reply = await house.upstream.chat(chat_call())
+    reply = await house.upstream.answer(model_call())
 
     assert isinstance(reply, PlainReply)
     assert reply.body == body
@@ -158,7 +158,7 @@ async def test_the_providers_usage_counts() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
     house = House(httpx2.Response(200, json={**completion(), "usage": usage}))
 
-    reply = await house.upstream.chat(chat_call())
+    reply = await house.upstream.answer(model_call())
 
     assert isinstance(reply, PlainReply)
     assert reply.usage == Usage(input_tokens=5, cached_tokens=4, output_tokens=3)
@@ -168,7 +168,7 @@ async def test_the_providers_usage_counts() -> None:
 async def test_an_answer_with_odd_usage_is_an_answer_with_an_estimate(usage: Any) -> None:
     house = House(httpx2.Response(200, json={**completion(), "usage": usage}))
 
-    reply = await house.upstream.chat(chat_call())
+    reply = await house.upstream.answer(model_call())
 
     assert isinstance(reply, PlainReply)
     assert reply.usage.provenance == "estimated"
@@ -178,7 +178,7 @@ async def test_an_answer_with_odd_usage_is_an_answer_with_an_estimate(usage: Any
 async def test_an_answer_without_a_models_name_is_an_answer() -> None:
     house = House(httpx2.Response(200, json={**completion(), "model": None}))
 
-    reply = await house.upstream.chat(chat_call())
+    reply = await house.upstream.answer(model_call())
 
     assert isinstance(reply, PlainReply)
     assert reply.answered_model == ""
@@ -189,14 +189,14 @@ async def test_what_is_no_answer_is_garbled(content: bytes) -> None:
     house = House(httpx2.Response(200, content=content))
 
     with pytest.raises(UpstreamGarbledError):
-        await house.upstream.chat(chat_call())
+        await house.upstream.answer(model_call())
 
 
 async def test_an_error_with_status_200_is_an_error() -> None:
     house = House(httpx2.Response(200, json={"error": {"message": "no", "code": 429}}))
 
     with pytest.raises(UpstreamRefusedError, match="no") as caught:
-        await house.upstream.chat(chat_call())
+        await house.upstream.answer(model_call())
 
     assert caught.value.status == 429
 
@@ -204,7 +204,7 @@ async def test_an_error_with_status_200_is_an_error() -> None:
 async def test_a_member_error_of_null_is_no_error() -> None:
     house = House(httpx2.Response(200, json={**completion(), "error": None}))
 
-    assert isinstance(await house.upstream.chat(chat_call()), PlainReply)
+    assert isinstance(await house.upstream.answer(model_call()), PlainReply)
 
 
 @pytest.mark.parametrize("request_", [chat_request(), STREAMED], ids=["plain", "stream"])
@@ -214,7 +214,7 @@ async def test_a_refusal_keeps_its_status_and_words_without_the_key(request_: An
     )
 
     with pytest.raises(UpstreamRefusedError) as caught:
-        await house.upstream.chat(chat_call(request_))
+        await house.upstream.answer(model_call(request_))
 
     assert (caught.value.status, caught.value.code) == (400, "c")
     assert "sk-ours" not in caught.value.message
@@ -225,7 +225,7 @@ async def test_a_redirect_is_garbled() -> None:
     house = House(httpx2.Response(302, headers={"location": "http://elsewhere.test"}))
 
     with pytest.raises(UpstreamGarbledError):
-        await house.upstream.chat(chat_call())
+        await house.upstream.answer(model_call())
 
     assert len(house.sent) == 1
 
@@ -364,13 +364,13 @@ async def test_a_first_chunk_with_an_error_of_null_is_a_chunk() -> None:
 )
 async def test_an_answer_that_is_no_stream_is_a_failed_call(answer: httpx2.Response, error: type[Exception]) -> None:
     with pytest.raises(error):
-        await House(answer).upstream.chat(chat_call(STREAMED))
+        await House(answer).upstream.answer(model_call(STREAMED))
 
 
 async def test_bytes_and_calls_are_counted() -> None:
     house = House()
 
-    await house.upstream.chat(chat_call())
+    await house.upstream.answer(model_call())
     await house.upstream.close()
 
     counters = house.upstream.counters()

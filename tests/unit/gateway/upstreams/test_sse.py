@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from gateway.domain.errors import UpstreamGarbledError
 from gateway.upstreams import sse
-from gateway.upstreams.sse import DONE, EventReader, frame
+from gateway.upstreams.sse import DONE, EventSplitter, frame
 
 
 def read(*pieces: bytes) -> list[bytes]:
-    reader = EventReader()
+    reader = EventSplitter()
     return [payload for piece in pieces for payload in reader.feed(piece)] + reader.finish()
 
 
@@ -55,7 +55,7 @@ def test_events_are_understood_as_servers_send_them(text: bytes, payloads: list[
 
 
 def test_an_event_is_given_as_soon_as_it_is_complete() -> None:
-    reader = EventReader()
+    reader = EventSplitter()
 
     assert reader.feed(b"data: a") == []
     assert reader.feed(b"\n") == []
@@ -65,7 +65,7 @@ def test_an_event_is_given_as_soon_as_it_is_complete() -> None:
 
 
 def test_an_event_with_crlf_is_given_as_soon_as_it_is_complete() -> None:
-    reader = EventReader()
+    reader = EventSplitter()
 
     assert reader.feed(b"data: a\r\n\r") == []
     assert reader.feed(b"\n") == [b"a"]
@@ -129,7 +129,7 @@ def test_a_payload_of_several_lines_is_framed_as_such(lines: list[bytes]) -> Non
 
 def test_an_event_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
-    reader = EventReader()
+    reader = EventSplitter()
     reader.feed(b"data: " + b"x" * 90)
 
     with pytest.raises(UpstreamGarbledError):

@@ -1,54 +1,93 @@
-"""POST /v1/chat/completions."""
+"""Requests to models: chat, Responses, Messages, embeddings and legacy completions, all answered the same way."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
 
+import msgspec
 from litestar.types import Receive, Scope, Send
 
+from gateway.domain.chat import read_chat
+from gateway.domain.completions import read_completions
+from gateway.domain.embeddings import read_embeddings
 from gateway.domain.errors import GatewayError
+from gateway.domain.messages import read_count_tokens, read_messages
 from gateway.domain.money import format_usd
+from gateway.domain.request import ModelRequest, Shape
+from gateway.domain.responses import read_responses
 from gateway.edge.answer import JSON, Headers, allows, answer_at_once, exchange_of, send_answer
 from gateway.edge.body import read_body
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
+from gateway.edge.errors import ANTHROPIC
 from gateway.edge.explain import ExplainedStream, explain_document
 from gateway.edge.sse import HEADERS, error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import Exchange
 from gateway.upstreams.base import PlainReply, StreamReply
 
-PATHS: Final = (
-    "/v1/chat/completions",
-    "/chat/completions",
-    "/v1/chat/completions/",
-    "/chat/completions/",
+_MOST_DROPPED: Final = 1024
+"""Bytes of the list of members that a translated request lost; long conversations may repeat one many times."""
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One operation on a model.
+
+    Attributes:
+        path: where it is, with `/v1` before it and without.
+        name: in metrics and logs.
+        read: makes a request of its body.
+        shape: of its request.
+    """
+
+    path: str
+    name: str
+    read: Callable[[bytes], ModelRequest]
+    shape: Shape
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path it is at."""
+        return tuple(prefix + self.path + end for end in ("", "/") for prefix in ("/v1", ""))
+
+
+OPERATIONS: Final = (
+    Operation("/chat/completions", "chat", read_chat, "chat"),
+    Operation("/responses", "responses", read_responses, "responses"),
+    Operation("/messages", "messages", read_messages, "messages"),
+    Operation("/messages/count_tokens", "count_tokens", read_count_tokens, "count_tokens"),
+    Operation("/embeddings", "embeddings", read_embeddings, "embeddings"),
+    Operation("/completions", "completions", read_completions, "completions"),
 )
 
 
-class ChatRoute:
-    """Answers chat requests, plain and streamed.
+class AnswerRoute:
+    """Answers requests to models, plain and streamed.
 
     Args:
         current: what is served.
+        operation: what is asked of the model.
         around_asgi: whether plain answers may bypass the ASGI messages, which no layer then sees.
     """
 
-    def __init__(self, current: Current, *, around_asgi: bool) -> None:
+    def __init__(self, current: Current, operation: Operation, *, around_asgi: bool) -> None:
         self._current = current
+        self._operation = operation
         self._around_asgi = around_asgi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         exchange = exchange_of(scope)
-        exchange.route = "chat"
+        exchange.route = self._operation.name
+        exchange.shape = self._operation.shape
         if scope["method"] != "POST" and not await allows(scope, send, "POST"):  # type: ignore[typeddict-item]
             return
         version = self._current.version
         wire: Wire = scope[SCOPE_KEY]  # type: ignore[literal-required]  # put there by the wire itself
         reading = partial(read_body, wire, receive, exchange.headers, version.settings.server)
-        reply = await version.pipeline.run(exchange, reading)
+        reply = await version.pipeline.run(exchange, reading, self._operation.read)
         explain = exchange.headers.get(b"x-tierway-explain") == b"full"
         if isinstance(reply, PlainReply):
             body = explain_document(reply.body, exchange) if explain else reply.body
@@ -57,6 +96,7 @@ class ChatRoute:
             else:
                 await send_answer(send, exchange, 200, _headers(exchange, reply), body)
         else:
+            explain = explain and exchange.shape == "chat"  # elsewhere the last event is not ours to add to
             await _send_stream(send, exchange, ExplainedStream(reply, exchange) if explain else reply, wire)
 
 
@@ -76,7 +116,7 @@ async def _send_stream(send: Send, exchange: Exchange, stream: StreamReply, wire
             block = await stream.block()
     except GatewayError as error:
         exchange.error = error
-        event = error_event(error, exchange.request_id)
+        event = error_event(error, exchange.request_id, exchange.shape)
         await send({"type": "http.response.body", "body": event, "more_body": True})
         wire.hang_up()
         return
@@ -89,6 +129,10 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
     assert decision is not None  # noqa: S101  an answer without a decision does not exist
     headers = [JSON, *_decided(exchange.routed_model, decision.tier, decision.confidence, decision.reason)]
     headers += reply.headers
+    if reply.dropped:
+        headers.append((b"x-tierway-dropped", ", ".join(reply.dropped).encode("ascii", "replace")[:_MOST_DROPPED]))
+    if exchange.shape in ANTHROPIC:
+        headers.append((b"request-id", exchange.request_id.encode("ascii")))
     if exchange.hit is not None:
         headers.append((b"x-tierway-cache", b"hit;%b;1.00;%d" % (exchange.hit.kind.encode(), exchange.hit.age_s)))
     elif exchange.miss_reason != "off":

@@ -1,0 +1,52 @@
+"""A request to a model, whatever its shape: what the gateway judges of it, and the bytes it forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from gateway.domain.document import replace_members
+
+Shape = Literal["chat", "responses", "messages", "count_tokens", "embeddings", "completions"]
+"""The forms of request and answer: OpenAI's chat completions, Responses, embeddings and legacy completions, and
+Anthropic's Messages with its token count."""
+
+
+class ModelRequest:
+    """What requests of every shape have in common.
+
+    Attributes:
+        body: the JSON document as received (inflated if it was compressed).
+        document: the same, decoded; half surrogate pairs read as U+FFFD.
+        model: the requested model name.
+        messages: what is said to the model, as chat messages: each with a `role`; `content` is a string, a list of
+            parts or None. For shapes other than chat it is a view, made for those who judge.
+        stream: whether the caller asked for server-sent events.
+        max_output_tokens: the longest answer the caller wants, or None.
+        is_faithful: whether `document` holds all that `body` does: no repeated name, no half surrogate pair.
+    """
+
+    __slots__ = ("body", "document", "is_faithful", "max_output_tokens", "messages", "model", "stream")
+    shape: ClassVar[Shape]
+
+    def __init__(self, body: bytes, document: dict[str, Any], *, is_faithful: bool = True) -> None:
+        self.body = body
+        self.document = document
+        self.is_faithful = is_faithful
+        self.model: str = document["model"]
+        self.stream = document.get("stream") is True
+        self.messages: list[dict[str, Any]] = []
+        self.max_output_tokens: int | None = None
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether the same request deserves the same answer again: nothing is kept of it, and nothing else counts."""
+        return True
+
+    def edited(self, edits: Mapping[str, bytes]) -> bytes:
+        """Return the body with top-level members replaced, or put first where they are absent.
+
+        Args:
+            edits: member name to its new JSON value. Every other byte stays as received.
+        """
+        return replace_members(self.body, edits)

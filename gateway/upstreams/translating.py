@@ -1,0 +1,257 @@
+"""Answers requests whose shape an upstream does not speak: there and back through translators."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+import msgspec
+
+from gateway.domain.chat import ChatRequest
+from gateway.domain.document import without_lone_surrogates
+from gateway.domain.errors import (
+    InvalidRequestError,
+    UpstreamError,
+    UpstreamGarbledError,
+    UpstreamRefusedError,
+)
+from gateway.domain.messages import MessagesRequest
+from gateway.domain.request import ModelRequest, Shape
+from gateway.domain.responses import ResponsesRequest
+from gateway.domain.usage import NO_USAGE, Usage
+from gateway.upstreams.base import CountSupport, ModelCall, PlainReply, Reply, StreamReply, Upstream
+from gateway.upstreams.dialects.catalogue import DIALECTS
+from gateway.upstreams.sse import DONE, EventSplitter, frame, named_frame
+from gateway.upstreams.translators.base import Call, Document, StreamTranslator, Translator
+from gateway.upstreams.translators.chat_to_messages import ChatToMessages
+from gateway.upstreams.translators.chat_to_responses import ChatToResponses
+from gateway.upstreams.translators.messages_to_chat import MessagesToChat
+from gateway.upstreams.translators.responses_to_chat import ResponsesToChat
+
+_TO_CHAT: Final[Mapping[Shape, Translator]] = {"responses": ResponsesToChat(), "messages": MessagesToChat()}
+_FROM_CHAT: Final[Mapping[Shape, Translator]] = {"messages": ChatToMessages(), "responses": ChatToResponses()}
+_REQUESTS: Final[Mapping[Shape, type[ModelRequest]]] = {
+    "chat": ChatRequest,
+    "messages": MessagesRequest,
+    "responses": ResponsesRequest,
+}
+_NOT_OF_CHAT: Final = ("reasoning_content", "thinking_blocks")
+"""Members that translators hand each other and that servers of the chat shape refuse or cannot use."""
+
+
+async def ask(upstream: Upstream, call: ModelCall) -> Reply:
+    """Have an upstream answer a request of any shape.
+
+    An upstream that turns out not to know an operation it was taken to have is asked in another shape, and, when
+    that works, from then on.
+
+    Raises:
+        InvalidRequestError: the upstream serves neither this shape nor one it can be translated to.
+        UpstreamError: the upstream failed.
+        DeadlineExceededError: the caller's deadline passed.
+    """
+    shape = call.request.shape
+    if shape not in upstream.shapes:
+        return await _translated(upstream, call, _way(upstream, shape))
+    try:
+        return await upstream.answer(call)
+    except UpstreamRefusedError as error:
+        if shape not in _TO_CHAT or "chat" not in upstream.shapes or not _knows_no_such_path(error):
+            raise
+        try:
+            reply = await _translated(upstream, call, ("chat",))
+        except (UpstreamError, InvalidRequestError):
+            raise error from None
+        upstream.shapes = {known for known in upstream.shapes if known != shape}
+        return reply
+
+
+def _knows_no_such_path(error: UpstreamRefusedError) -> bool:
+    """Tell whether an error is about the address rather than about what was asked for."""
+    return error.status in (404, 405, 501) and not error.param and error.code in (None, str(error.status), "not_found")
+
+
+def _way(upstream: Upstream, shape: Shape) -> tuple[Shape, ...]:
+    """Return the shapes that a request takes on the way to one that the upstream speaks."""
+    if shape == "count_tokens":
+        return ()
+    if shape in _TO_CHAT and "chat" in upstream.shapes:
+        return ("chat",)
+    for spoken in _FROM_CHAT:
+        if spoken in upstream.shapes and (shape == "chat" or shape in _TO_CHAT):
+            return (spoken,) if shape == "chat" else ("chat", spoken)
+    raise InvalidRequestError(
+        f"The model '{upstream.name}' serves has no {shape.replace('_', ' ')} API.",
+        code="unsupported_endpoint",
+        param="model",
+    )
+
+
+async def _translated(upstream: Upstream, call: ModelCall, way: Sequence[Shape]) -> Reply:
+    if call.request.shape == "count_tokens":
+        return _counted(upstream, call)
+    translation = Translation(call, way)
+    inner = msgspec.structs.replace(call, request=translation.request)
+    reply = await upstream.answer(inner)
+    if not isinstance(reply, PlainReply):
+        return TranslatedStream(reply, translation)
+    body, response_id = translation.answer(reply.body)
+    return PlainReply(
+        body=body,
+        usage=reply.usage,
+        headers=reply.headers,
+        answered_model=reply.answered_model,
+        response_id=response_id,
+        dropped=translation.dropped,
+    )
+
+
+def _counted(upstream: Upstream, call: ModelCall) -> PlainReply:
+    """Count the tokens of a prompt by what has been observed of the model, where no one can be asked."""
+    if not isinstance(upstream, CountSupport):
+        raise InvalidRequestError("This model's upstream counts no tokens.", code="unsupported_endpoint", param="model")
+    tokens = upstream.estimate_tokens(call.request, call.model)
+    return PlainReply(body=msgspec.json.encode({"input_tokens": tokens}), usage=NO_USAGE, dropped=())
+
+
+class Translation:
+    """One request on its way through translators, and its answer's way back.
+
+    Args:
+        call: the caller's.
+        way: the shapes it takes, the upstream's last.
+    """
+
+    def __init__(self, call: ModelCall, way: Sequence[Shape]) -> None:
+        self._shape = call.request.shape
+        self._steps: list[tuple[Translator, Call]] = []
+        self.dropped: tuple[str, ...] = ()
+        document = call.request.document
+        answer_id, created = secrets.token_hex(16), int(time.time())
+        shape = self._shape
+        for spoken in way:
+            translator = _TO_CHAT[shape] if spoken == "chat" else _FROM_CHAT[spoken]
+            step = Call(request=document, model=call.model, answer_id=answer_id, created=created)
+            self._steps.append((translator, step))
+            translated = translator.request(document, max_output_tokens=call.max_output_tokens)
+            document = translated.document
+            self.dropped += translated.dropped
+            shape = spoken
+        if shape == "chat":
+            self.dropped += _strip(document)
+        document["model"] = call.model
+        self.request = _REQUESTS[shape](_encode(document), document)
+
+    def answer(self, body: bytes) -> tuple[bytes, str]:
+        """Return a plain answer in the caller's shape, and its id where it is a response."""
+        document = _decode(body)
+        for translator, step in reversed(self._steps):
+            document = translator.answer(step, document)
+        response_id = document["id"] if self._shape == "responses" else ""
+        return _encode(document), response_id
+
+    def streams(self) -> list[StreamTranslator]:
+        """Start translating a stream: return what its events pass through, in order."""
+        return [translator.stream(step) for translator, step in reversed(self._steps)]
+
+    @property
+    def shape(self) -> Shape:
+        """The caller's shape."""
+        return self._shape
+
+
+class TranslatedStream:
+    """A stream in the caller's shape, made from one in the upstream's."""
+
+    def __init__(self, stream: StreamReply, translation: Translation) -> None:
+        self.headers = stream.headers
+        self.dropped: tuple[str, ...] | None = translation.dropped
+        self.final = b""
+        self.response_id = ""
+        self._stream = stream
+        self._translators = translation.streams()
+        self._shape = translation.shape
+        self._splitter = EventSplitter()
+        self._ended = False
+
+    async def block(self) -> bytes | None:
+        """Return the next events, framed; see `StreamReply.block`."""
+        while not self._ended:
+            block = await self._stream.block()
+            if block is None:
+                self._ended = True
+                events = self._finished()
+            else:
+                events = [made for payload in self._splitter.feed(block) for made in self._fed(payload)]
+            frames = b"".join(map(self._framed, events))
+            if self._ended and DIALECTS[self._shape].ends_with_done:
+                frames += frame(DONE)
+            if frames:
+                return frames
+        return None
+
+    def usage(self) -> Usage:
+        """Return what has been consumed so far."""
+        return self._stream.usage()
+
+    async def close(self) -> None:
+        """Stop the upstream if it has not finished."""
+        await self._stream.close()
+
+    def _fed(self, payload: bytes) -> list[Document]:
+        if payload == DONE:
+            return []
+        events = [_decode(payload)]
+        for translator in self._translators:
+            events = [made for event in events for made in translator.feed(event)]
+        return events
+
+    def _finished(self) -> list[Document]:
+        """End every translator; what one has left over still passes through the next."""
+        events: list[Document] = []
+        for translator in self._translators:
+            events = [made for event in events for made in translator.feed(event)] + translator.finish()
+        return events
+
+    def _framed(self, event: Document) -> bytes:
+        payload = _encode(event)
+        if self._shape == "responses":
+            self._note(event)
+        return frame(payload) if DIALECTS[self._shape].ends_with_done else named_frame(event["type"].encode(), payload)
+
+    def _note(self, event: Document) -> None:
+        """Keep the response's id from the first event, and the whole of it from the last."""
+        response = event.get("response")
+        if response is not None:
+            self.response_id = response["id"]
+            if event["type"] in ("response.completed", "response.incomplete"):
+                self.final = _encode(response)
+
+
+def _strip(document: Document) -> tuple[str, ...]:
+    """Take out of chat messages what only translators understand; return the paths."""
+    return tuple(
+        f"messages[{index}].{name}"
+        for index, message in enumerate(document["messages"])
+        for name in _NOT_OF_CHAT
+        if message.pop(name, None)
+    )
+
+
+def _decode(text: bytes) -> Document:
+    try:
+        try:
+            document = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            document = msgspec.json.decode(without_lone_surrogates(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamGarbledError("The upstream sent what is not JSON.") from error
+    if not isinstance(document, dict):
+        raise UpstreamGarbledError("The upstream sent what is not a JSON object.")
+    return cast(Document, document)
+
+
+def _encode(document: Document) -> bytes:
+    return msgspec.json.encode(document)
