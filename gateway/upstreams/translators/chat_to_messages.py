@@ -273,6 +273,8 @@ class _Request:
         if kind != "function":
             refuse("tool_choice.type", "names a choice that the upstream of this model does not have")
         function = as_object(choice.get("function"), "tool_choice.function")
+        self._dropped += others(choice, {"type", "function"}, "tool_choice")
+        self._dropped += others(function, {"name"}, "tool_choice.function")
         name = as_text(function.get("name"), "tool_choice.function.name")
         if all(tool["name"] != name for tool in tools):
             raise InvalidRequestError("'tool_choice' names no tool in 'tools'.", param="tool_choice")
@@ -290,6 +292,7 @@ class _Request:
 
     def _allowed(self, allowed: Document, tools: list[Document]) -> Document:
         path = "tool_choice.allowed_tools"
+        self._dropped += others(allowed, {"mode", "tools"}, path)
         names = set()
         for where, tool in as_objects(allowed.get("tools"), f"{path}.tools"):
             function = as_object(tool.get("function"), f"{where}.function")

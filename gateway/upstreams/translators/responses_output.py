@@ -31,7 +31,6 @@ from gateway.upstreams.translators.responses_seal import read_blocks, seal_item
 from gateway.upstreams.translators.responses_usage import as_chat_usage
 
 _SERVICE_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
-_KEPT_OF_REASONING: Final = ("type", "id", "summary", "content", "encrypted_content")
 _Key = tuple[str, int, int]
 """One text of a Response: its kind, the place of its item, its place there."""
 
@@ -161,8 +160,7 @@ class ChatChunks:
             key = ("summary" if item.get("summary") else "content", index, place)
             self._thought(key, self._rest(key, text))
         if isinstance(item.get("encrypted_content"), str):
-            kept = {name: item[name] for name in _KEPT_OF_REASONING if item.get(name) is not None}
-            block = seal_item(kept, "\n\n".join(texts))
+            block = seal_item(item, "\n\n".join(texts))
             self._begin(None)
             self._say({"thinking_blocks": [{"index": self._blocks, **block}]})
             self._blocks += 1

@@ -34,18 +34,43 @@ def unseal_blocks(text: str) -> list[Document] | None:
 
 
 def seal_item(item: Document, text: str) -> Document:
-    """Return an upstream's reasoning item as a thinking block; without a text it is a redacted one."""
+    """Return an upstream's reasoning item as a thinking block; without a text it is a redacted one.
+
+    Raises:
+        InvalidRequestError: it is no reasoning item.
+    """
+    sealed = _seal(_read_item(item))
     if text:
-        return {"type": "thinking", "thinking": text, "signature": _seal(item)}
-    return {"type": "redacted_thinking", "data": _seal(item)}
+        return {"type": "thinking", "thinking": text, "signature": sealed}
+    return {"type": "redacted_thinking", "data": sealed}
 
 
 def unseal_item(block: Document) -> Document | None:
     """Return the reasoning item in a thinking block, None if the block is somebody else's."""
     item = _unseal(block.get("signature") or block.get("data") or "")
-    if isinstance(item, dict) and item.get("type") == "reasoning":
-        return item
-    return None
+    try:
+        return _read_item(item) if isinstance(item, dict) else None
+    except InvalidRequestError:
+        return None
+
+
+def _read_item(item: Document) -> Document:
+    """Return a reasoning item with no more than the members that an upstream needs back."""
+    if item.get("type") != "reasoning":
+        raise wrong_type("item.type", "'reasoning'")
+    read: Document = {"type": "reasoning"}
+    if item.get("id") is not None:
+        read["id"] = as_text(item["id"], "item.id")
+    read["summary"] = _read_texts(item, "summary", "summary_text")
+    if content := _read_texts(item, "content", "reasoning_text"):
+        read["content"] = content
+    read["encrypted_content"] = as_text(item.get("encrypted_content"), "item.encrypted_content")
+    return read
+
+
+def _read_texts(item: Document, name: str, kind: str) -> list[Document]:
+    parts = as_objects(item.get(name), f"item.{name}")
+    return [{"type": kind, "text": as_text(part.get("text"), f"{path}.text")} for path, part in parts]
 
 
 def read_blocks(value: Any, path: str) -> list[Document]:

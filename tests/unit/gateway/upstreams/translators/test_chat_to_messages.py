@@ -262,6 +262,32 @@ def test_tool_results_come_first_in_their_turn() -> None:
     ]
 
 
+def test_what_says_nothing_or_twice_is_named() -> None:
+    mark = {"type": "ephemeral"}
+    made = translated(
+        {"role": "system", "content": " "},
+        QUESTION,
+        {"role": "assistant", "content": "", "cache_control": mark},
+        user="u",
+        safety_identifier="s",
+        output_config={"format": {"type": "json_schema", "schema": {}}},
+        response_format={"type": "json_schema", "json_schema": {"schema": {"type": "object"}, "strict": True}},
+    )
+
+    assert made.document["metadata"] == {"user_id": "u"}
+    assert made.document["output_config"]["format"]["schema"] == {"type": "object"}
+    assert made.dropped == (
+        "messages[0].content", "messages[0]", "messages[2].cache_control", "messages[2]", "safety_identifier",
+        "output_config.format",
+    )  # fmt: skip
+
+
+def test_a_named_tool_is_the_only_thing_its_choice_says() -> None:
+    choice = {"type": "function", "function": {"name": "now", "odd": 1}, "odd": 1}
+
+    assert translated(tools=[TOOL], tool_choice=choice).dropped == ("tool_choice.odd", "tool_choice.function.odd")
+
+
 def test_images_in_tool_messages_stay_in_the_result() -> None:
     image = {"type": "image_url", "image_url": "https://example.com/a.png"}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -172,6 +174,14 @@ def test_reasoning_goes_back_only_to_who_encrypted_it() -> None:
     assert dropped(own) == ()
     assert [item["type"] for item in asked(foreign)["input"]] == ["message"]
     assert dropped(foreign) == ("messages[0].thinking_blocks",)
+
+
+@pytest.mark.parametrize("sealed", [{"type": "reasoning"}, {"type": "x"}, {**OWN, "summary": 1}, [1]])
+def test_a_seal_around_something_else_is_somebody_elses(sealed: Any) -> None:
+    data = "tw1." + base64.b64encode(json.dumps(sealed).encode()).decode()
+    forged = {"role": "assistant", "content": "x", "thinking_blocks": [{"type": "redacted_thinking", "data": data}]}
+
+    assert dropped(forged) == ("messages[0].thinking_blocks",)
 
 
 def test_reasoning_to_send_back_is_asked_for_beside_an_effort() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,34 @@ def test_request_is_translated_as_written_down(pair: dict[str, Any]) -> None:
 @having("translated")
 def test_request_fits_the_messages_api(pair: dict[str, Any]) -> None:
     check_message_request(pair["translated" if pair["way"] == "chat_to_messages" else "request"])
+
+
+@having("translated")
+def test_a_member_nobody_knows_is_named_wherever_it_stands(pair: dict[str, Any]) -> None:
+    for path in objects(pair["request"]):
+        request = json.loads(json.dumps(pair["request"]))
+        found = request
+        for step in path:
+            found = found[step]
+        found["odd"] = 1
+
+        dropped = WAYS[pair["way"]].request(request, max_output_tokens=4096).dropped
+
+        where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in [*path, "odd"])[1:]
+        assert any(where == name or where.startswith(f"{name}.") for name in dropped), where
+
+
+def objects(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to every object in a document, except those that the translators do not look into."""
+    opaque = {"parameters", "input_schema", "schema", "input", "cache_control", "thinking"}
+    if isinstance(value, dict):
+        yield path
+        for name, member in value.items():
+            if name not in opaque:
+                yield from objects(member, (*path, name))
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from objects(entry, (*path, index))
 
 
 @having("answer")

@@ -44,6 +44,7 @@ def test_a_conversation_survives_the_way_there_and_back(seed: int) -> None:
         assert {**back.document, "messages": []} == {**expected, "messages": []}
         assert set(back.dropped) <= needless(there.document) | own_reasoning(there.document)
         assert set(there.dropped) <= set(paths(request))
+        assert unaccounted_thoughts(request, there.document, there.dropped) == 0
 
 
 def test_losing_any_text_is_noticed() -> None:
@@ -80,6 +81,13 @@ def own_thoughts(request: dict[str, Any], seed: int) -> dict[str, Any]:
             item = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": text}]}
             message["thinking_blocks"] = [seal_item({**item, "encrypted_content": "gAAAA"}, text)]
     return request
+
+
+def unaccounted_thoughts(request: dict[str, Any], asked: dict[str, Any], dropped: tuple[str, ...]) -> int:
+    """Return how many messages' thinking is neither among the items nor named as dropped."""
+    thinking = [i for i, message in enumerate(request["messages"]) if "reasoning_content" in message]
+    named = [i for i in thinking if f"messages[{i}].reasoning_content" in dropped]
+    return len(thinking) - len(named) - len(own_reasoning(asked))
 
 
 def needless(asked: dict[str, Any]) -> set[str]:
