@@ -114,7 +114,7 @@ class Continuity:
             return request
         items = [await self._item(caller, item) for item in given]
         body = request.edited({"input": msgspec.json.encode(items)})
-        return ResponsesRequest(body, {**request.document, "input": items}, is_faithful=False)
+        return type(request)(body, {**request.document, "input": items}, is_faithful=False)
 
     async def _item(self, caller: Caller, item: Item) -> Item:
         item_id = item.get("id")
@@ -177,7 +177,7 @@ def _continued(request: ResponsesRequest, kept: Kept) -> ResponsesRequest:
     now = _items(request.document)
     plain = msgspec.json.encode([*_without_traces(before), *now])
     body = request.edited({"input": plain, "previous_response_id": b"null"})
-    return ResponsesRequest(body, {**request.document, "input": [*before, *now]}, is_faithful=False)
+    return type(request)(body, {**request.document, "input": [*before, *now]}, is_faithful=False)
 
 
 def _items(document: Mapping[str, Any]) -> list[Item]:

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from gateway.domain.document import replace_members
 
-Shape = Literal["chat", "responses", "messages", "count_tokens", "embeddings", "completions"]
-"""The forms of request and answer: OpenAI's chat completions, Responses, embeddings and legacy completions, and
-Anthropic's Messages with its token count."""
+Shape = Literal["chat", "responses", "input_tokens", "compact", "messages", "count_tokens", "embeddings", "completions"]
+"""The forms of request and answer: OpenAI's chat completions, Responses with its token count and compaction,
+embeddings and legacy completions, and Anthropic's Messages with its token count."""
 
 
 class ModelRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 from gateway.domain.document import (
     OPTIONAL_COUNT,
@@ -21,7 +21,7 @@ from gateway.domain.document import (
     require,
     wrong_type,
 )
-from gateway.domain.request import ModelRequest
+from gateway.domain.request import ModelRequest, Shape
 
 _JUDGED: Final[Mapping[str, Judged]] = {
     "model": TEXT,
@@ -47,6 +47,8 @@ _JUDGED_IN_PART: Final = frozenset({"type", "text", "image_url", "file_data", "f
 _LEVELS: Final = (Level("", _JUDGED), Level("input", _JUDGED_IN_ITEM), Level("content", _JUDGED_IN_PART))
 _PARTS: Final = "a string, an array of parts, or null"
 
+_Kind = TypeVar("_Kind", bound="ResponsesRequest")
+
 
 class ResponsesRequest(ModelRequest):
     """One request for a response.
@@ -58,7 +60,7 @@ class ResponsesRequest(ModelRequest):
     """
 
     __slots__ = ("conversation_id", "is_stored", "previous_response_id")
-    shape = "responses"
+    shape: ClassVar[Shape] = "responses"
 
     def __init__(self, body: bytes, document: dict[str, Any], *, is_faithful: bool = True) -> None:
         super().__init__(body, document, is_faithful=is_faithful)
@@ -75,12 +77,49 @@ class ResponsesRequest(ModelRequest):
         return not self.is_stored and self.previous_response_id is None and self.conversation_id is None
 
 
+class InputTokensRequest(ResponsesRequest):
+    """One request for the number of tokens an input has; nothing is generated and nothing kept."""
+
+    __slots__ = ()
+    shape: ClassVar[Shape] = "input_tokens"
+
+    def __init__(self, body: bytes, document: dict[str, Any], *, is_faithful: bool = True) -> None:
+        super().__init__(body, document, is_faithful=is_faithful)
+        self.stream = self.is_stored = False
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether it may be answered from a cache: a count costs less than a look-up."""
+        return False
+
+
+class CompactRequest(InputTokensRequest):
+    """One request to shorten a conversation to items that stand for it."""
+
+    __slots__ = ()
+    shape = "compact"
+
+
 def read_responses(body: bytes) -> ResponsesRequest:
     """Read a request for a response.
 
     Raises:
         InvalidRequestError: as `read_chat` does.
     """
+    return _read(body, ResponsesRequest)
+
+
+def read_input_tokens(body: bytes) -> InputTokensRequest:
+    """Read a request for a token count. Raises what `read_responses` does."""
+    return _read(body, InputTokensRequest)
+
+
+def read_compact(body: bytes) -> CompactRequest:
+    """Read a request for a compaction. Raises what `read_responses` does."""
+    return _read(body, CompactRequest)
+
+
+def _read(body: bytes, kind: type[_Kind]) -> _Kind:
     document, is_faithful = read_document(body, _LEVELS)
     check_members(document, _JUDGED, _KNOWN)
     require(document, "model")
@@ -91,7 +130,7 @@ def read_responses(body: bytes) -> ResponsesRequest:
     conversation = document.get("conversation")
     if isinstance(conversation, dict) and not isinstance(conversation.get("id"), str):
         raise wrong_type("conversation.id", "a string")
-    return ResponsesRequest(body, document, is_faithful=is_faithful)
+    return kind(body, document, is_faithful=is_faithful)
 
 
 def _check_item(item: Any, where: str) -> None:

@@ -16,7 +16,7 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.messages import read_count_tokens, read_messages
 from gateway.domain.money import format_usd
 from gateway.domain.request import ModelRequest, Shape
-from gateway.domain.responses import read_responses
+from gateway.domain.responses import read_compact, read_input_tokens, read_responses
 from gateway.edge.answer import JSON, Headers, allows, answer_at_once, exchange_of, send_answer
 from gateway.edge.body import read_body
 from gateway.edge.current import Current
@@ -56,6 +56,8 @@ class Operation(msgspec.Struct, frozen=True):
 OPERATIONS: Final = (
     Operation("/chat/completions", "chat", read_chat, "chat"),
     Operation("/responses", "responses", read_responses, "responses"),
+    Operation("/responses/input_tokens", "input_tokens", read_input_tokens, "input_tokens"),
+    Operation("/responses/compact", "compact", read_compact, "compact"),
     Operation("/messages", "messages", read_messages, "messages"),
     Operation("/messages/count_tokens", "count_tokens", read_count_tokens, "count_tokens"),
     Operation("/embeddings", "embeddings", read_embeddings, "embeddings"),

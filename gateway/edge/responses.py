@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -11,6 +12,7 @@ from litestar.types import Receive, Scope, Send
 from gateway.domain.caller import Caller
 from gateway.domain.errors import InvalidRequestError, NotFoundError
 from gateway.edge.answer import allows, exchange_of, send_json
+from gateway.edge.answering import AnswerRoute
 from gateway.edge.current import Current
 from gateway.edge.relay import Relaying
 from gateway.stored.responses import Kept
@@ -26,21 +28,26 @@ Item = dict[str, Any]
 class ResponsesRoute:
     """Shows, cancels and deletes stored responses: the gateway's own here, the others where they are.
 
-    Mounted below `/v1/responses` and `/responses`.
+    Mounted at `/v1/responses` and `/responses`.
 
     Args:
         current: what is served.
         relaying: passes requests on.
+        operations: path to what makes responses; they are here too when the framework routes.
         root: the path it is mounted at.
     """
 
-    def __init__(self, current: Current, relaying: Relaying, root: str) -> None:
+    def __init__(self, current: Current, relaying: Relaying, operations: Mapping[str, AnswerRoute], root: str) -> None:
         self._current = current
         self._relaying = relaying
+        self._operations = operations
         self._root = root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if (operation := self._operations.get(scope["path"])) is not None:
+            await operation(scope, receive, send)
+            return
         exchange = exchange_of(scope)
         exchange.route = "responses"
         method = scope["method"]  # type: ignore[typeddict-item]  # only http scopes come here

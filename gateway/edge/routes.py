@@ -39,10 +39,11 @@ def public_app(current: Current, *, with_operations: bool) -> ASGIApp:
     for operation in OPERATIONS:
         route = AnswerRoute(current, operation, around_asgi=not origins)
         hot |= dict.fromkeys(operation.paths, route)
-        handlers.append(_plain(route, *operation.paths[:2]))
+        if not operation.path.startswith("/responses"):
+            handlers.append(_plain(route, *operation.paths[:2]))
     handlers += _below_v1(lambda root: ModelsRoute(current, root), "/models")
     relaying = Relaying(current)
-    handlers += _below_v1(lambda root: ResponsesRoute(current, relaying, root), "/responses/{rest:path}")
+    handlers += _below_v1(lambda root: ResponsesRoute(current, relaying, hot, root), "/responses")
     for endpoint in ENDPOINTS:
         handlers += _below_v1(partial(RelayRoute, current, relaying, endpoint), "/" + endpoint)
     if with_operations:
@@ -51,12 +52,8 @@ def public_app(current: Current, *, with_operations: bool) -> ASGIApp:
 
 
 def _below_v1(make: Callable[[str], Any], path: str) -> list[ControllerRouterHandler]:
-    """Return a route's handlers with `/v1` before its path and without; one with a pattern is no mount."""
-    plain, _, pattern = path.partition("/{")
-    roots = ("/v1" + plain, plain)
-    if pattern:
-        return [_plain(make(root), f"{root}/{{{pattern}") for root in roots]
-    return [_mounted(make(root), root) for root in roots]
+    """Return the handlers of a route that is mounted with `/v1` before its path and without."""
+    return [_mounted(make(root), root) for root in ("/v1" + path, path)]
 
 
 def operations_app(current: Current) -> ASGIApp:

@@ -27,6 +27,8 @@ def openai_compatible(name: str, settings: OpenAIUpstream, transport: Transport)
         transport: how it is reached; owned.
     """
     shapes: set[Shape] = set(settings.features or ("chat", "responses", "embeddings", "completions"))
+    if "responses" in shapes:
+        shapes |= {"input_tokens", "compact"}
     account = Account(
         base_url=settings.base_url,
         query=settings.query,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, cast
 
 import msgspec
@@ -37,6 +38,12 @@ _REQUESTS: Final[Mapping[Shape, type[ModelRequest]]] = {
     "messages": MessagesRequest,
     "responses": ResponsesRequest,
 }
+_COUNTS: Final[Mapping[Shape, Document]] = {
+    "count_tokens": {},
+    "input_tokens": {"object": "response.input_tokens"},
+}
+"""Shapes that ask for a number of tokens, and what their answer has besides."""
+
 _NOT_OF_CHAT: Final = ("reasoning_content", "thinking_blocks")
 """Members that translators hand each other and that servers of the chat shape refuse or cannot use."""
 
@@ -54,14 +61,14 @@ async def ask(upstream: Upstream, call: ModelCall) -> Reply:
     """
     shape = call.request.shape
     if shape not in upstream.shapes:
-        return await _translated(upstream, call, _way(upstream, shape))
+        return await _translated(upstream, call, _way(upstream.shapes, shape))
     try:
         return await upstream.answer(call)
     except UpstreamRefusedError as error:
-        if shape not in _TO_CHAT or "chat" not in upstream.shapes or not _knows_no_such_path(error):
+        if shape not in ("responses", "input_tokens") or not _knows_no_such_path(error):
             raise
         try:
-            reply = await _translated(upstream, call, ("chat",))
+            reply = await _translated(upstream, call, _way(upstream.shapes - {"responses"}, shape))
         except (UpstreamError, InvalidRequestError):
             raise error from None
         upstream.shapes = {known for known in upstream.shapes if known != shape}
@@ -73,24 +80,21 @@ def _knows_no_such_path(error: UpstreamRefusedError) -> bool:
     return error.status in (404, 405, 501) and not error.param and error.code in (None, str(error.status), "not_found")
 
 
-def _way(upstream: Upstream, shape: Shape) -> tuple[Shape, ...]:
-    """Return the shapes that a request takes on the way to one that the upstream speaks."""
-    if shape == "count_tokens":
+def _way(spoken: AbstractSet[Shape], shape: Shape) -> tuple[Shape, ...]:
+    """Return the shapes that a request takes on the way to one that the upstream speaks; none for counts."""
+    if shape in _COUNTS:
         return ()
-    if shape in _TO_CHAT and "chat" in upstream.shapes:
+    if shape in _TO_CHAT and "chat" in spoken:
         return ("chat",)
-    for spoken in _FROM_CHAT:
-        if spoken in upstream.shapes and (shape == "chat" or shape in _TO_CHAT):
-            return (spoken,) if shape == "chat" else ("chat", spoken)
-    raise InvalidRequestError(
-        f"The model '{upstream.name}' serves has no {shape.replace('_', ' ')} API.",
-        code="unsupported_endpoint",
-        param="model",
-    )
+    for known in _FROM_CHAT:
+        if known in spoken and (shape == "chat" or shape in _TO_CHAT):
+            return (known,) if shape == "chat" else ("chat", known)
+    message = f"This model's upstream has no API for '{shape}', nor one that it could be translated to."
+    raise InvalidRequestError(message, code="unsupported_endpoint", param="model")
 
 
 async def _translated(upstream: Upstream, call: ModelCall, way: Sequence[Shape]) -> Reply:
-    if call.request.shape == "count_tokens":
+    if call.request.shape in _COUNTS:
         return _counted(upstream, call)
     translation = Translation(call, way)
     inner = msgspec.structs.replace(call, request=translation.request)
@@ -113,7 +117,8 @@ def _counted(upstream: Upstream, call: ModelCall) -> PlainReply:
     if not isinstance(upstream, CountSupport):
         raise InvalidRequestError("This model's upstream counts no tokens.", code="unsupported_endpoint", param="model")
     tokens = upstream.estimate_tokens(call.request, call.model)
-    return PlainReply(body=msgspec.json.encode({"input_tokens": tokens}), usage=NO_USAGE, dropped=())
+    document = {**_COUNTS[call.request.shape], "input_tokens": tokens}
+    return PlainReply(body=msgspec.json.encode(document), usage=NO_USAGE, dropped=())
 
 
 class Translation:
@@ -254,4 +259,13 @@ def _decode(text: bytes) -> Document:
 
 
 def _encode(document: Document) -> bytes:
-    return msgspec.json.encode(document)
+    """Write a document.
+
+    Raises:
+        InvalidRequestError: it holds a number that JSON writers here cannot write, or is nested too deeply.
+    """
+    try:
+        return msgspec.json.encode(document)
+    except (OverflowError, ValueError, RecursionError) as error:
+        message = "The request holds a number or a nesting that cannot be translated for this model."
+        raise InvalidRequestError(message, code="unsupported_parameter") from error

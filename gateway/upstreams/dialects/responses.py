@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.domain.request import ModelRequest
 from gateway.domain.secret import Secret
-from gateway.domain.usage import Usage
+from gateway.domain.usage import NO_USAGE, Usage
 from gateway.upstreams.dialects.base import NULL, Answer, decode, is_there, size_of
 from gateway.upstreams.errors import in_band
 from gateway.upstreams.metering import read_responses_usage
@@ -58,6 +58,23 @@ class ResponsesDialect:
     def reader(self, request: ModelRequest, secret: Secret | None) -> ResponsesReader:  # noqa: ARG002  as above
         """Return what reads a stream."""
         return ResponsesReader(secret)
+
+
+class InputTokensDialect(ResponsesDialect):
+    """How requests for a token count are sent. Nothing is generated and nothing is billed."""
+
+    path = "/responses/input_tokens"
+
+    def read(self, body: bytes, secret: Secret | None) -> Answer:
+        """Read an answer; see `Dialect.read`."""
+        super().read(body, secret)
+        return Answer(NO_USAGE, "", None)
+
+
+class CompactDialect(ResponsesDialect):
+    """How requests for a compaction are sent: they answer with output items and usage, as responses do."""
+
+    path = "/responses/compact"
 
 
 class ResponsesReader:
