@@ -45,14 +45,15 @@ class ResponsesRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if (operation := self._operations.get(scope["path"])) is not None:
+        below = scope["path"].removeprefix(self._root)  # which the framework has taken off already
+        if (operation := self._operations.get(self._root + below.rstrip("/"))) is not None:
             await operation(scope, receive, send)
             return
         exchange = exchange_of(scope)
         exchange.route = "responses"
         method = scope["method"]  # type: ignore[typeddict-item]  # only http scopes come here
-        response_id, _, verb = scope["path"].removeprefix(self._root).strip("/").partition("/")
-        if not response_id or verb not in _METHODS:
+        response_id, _, verb = below.strip("/").partition("/")
+        if not below.startswith("/") or not response_id or verb not in _METHODS:
             raise NotFoundError("There is nothing at this address.")
         if not await allows(scope, send, *_METHODS[verb]):
             return
