@@ -26,10 +26,10 @@ from gateway.upstreams.base import CountSupport, ModelCall, PlainReply, Reply, S
 from gateway.upstreams.dialects.catalogue import DIALECTS
 from gateway.upstreams.sse import DONE, EventSplitter, frame, named_frame
 from gateway.upstreams.translators.base import Call, Document, StreamTranslator, Translator
-from gateway.upstreams.translators.chat_to_messages import ChatToMessages
-from gateway.upstreams.translators.chat_to_responses import ChatToResponses
-from gateway.upstreams.translators.messages_to_chat import MessagesToChat
-from gateway.upstreams.translators.responses_to_chat import ResponsesToChat
+from gateway.upstreams.translators.messages.chat_to_messages import ChatToMessages
+from gateway.upstreams.translators.messages.messages_to_chat import MessagesToChat
+from gateway.upstreams.translators.responses.chat_to_responses import ChatToResponses
+from gateway.upstreams.translators.responses.responses_to_chat import ResponsesToChat
 
 _TO_CHAT: Final[Mapping[Shape, Translator]] = {"responses": ResponsesToChat(), "messages": MessagesToChat()}
 _FROM_CHAT: Final[Mapping[Shape, Translator]] = {"messages": ChatToMessages(), "responses": ChatToResponses()}

@@ -1,1 +1,4 @@
-"""From one shape of request and answer to another, one file a pair, named `<caller's shape>_to_<upstream's shape>`."""
+"""From one shape of request and answer to another: a folder for each shape besides chat, and in it a file a direction.
+
+The files are named `<caller's shape>_to_<upstream's shape>`; what stands beside them is theirs.
+"""

@@ -4,17 +4,21 @@ Chat is the shape in the middle: every other shape has a file to it and one from
 both. So that nothing is lost on that way, an assistant message or delta of the chat shape may carry two members that
 OpenAI does not define and that others made common: `reasoning_content`, the reasoning as text, and `thinking_blocks`,
 the blocks of the Messages API with their signatures (`{"type": "thinking", "thinking": str, "signature": str}` or
-`{"type": "redacted_thinking", "data": str}`). In a stream each block comes whole, once, in the delta that ends it.
+`{"type": "redacted_thinking", "data": str}`). In a stream each block comes whole, once, in the delta that ends it, with
+an `index`, without which OpenAI's Python client cannot join two of them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 Document = dict[str, Any]
 """A decoded JSON object."""
+
+SEAL: Final = "tw1."
+"""What reasoning starts with that one shape put into a text of another; no provider's own signature does."""
 
 
 class Translated(msgspec.Struct, frozen=True):

@@ -14,10 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.errors import InvalidRequestError
-from gateway.upstreams.translators.base import Document
+from gateway.upstreams.translators.base import SEAL, Document
 from gateway.upstreams.translators.fields import as_objects, as_text, wrong_type
 
-_PREFIX: Final = "tw1."
 
 
 def seal_blocks(blocks: list[Document]) -> str:
@@ -94,13 +93,13 @@ def _read_block(block: Document, path: str) -> Document:
 
 
 def _seal(value: list[Document] | Document) -> str:
-    return _PREFIX + b64encode(msgspec.json.encode(value)).decode()
+    return SEAL + b64encode(msgspec.json.encode(value)).decode()
 
 
 def _unseal(text: str) -> Any:
-    if not text.startswith(_PREFIX):
+    if not text.startswith(SEAL):
         return None
     try:
-        return msgspec.json.decode(b64decode(text[len(_PREFIX) :], validate=True))
+        return msgspec.json.decode(b64decode(text[len(SEAL) :], validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return None

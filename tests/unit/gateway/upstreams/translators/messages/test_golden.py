@@ -13,12 +13,12 @@ from openai.types.chat import ChatCompletionChunk
 
 from gateway.domain.errors import UpstreamGarbledError
 from gateway.upstreams.translators.base import Call, Translator
-from gateway.upstreams.translators.chat_to_messages import ChatToMessages
-from gateway.upstreams.translators.messages_to_chat import MessagesToChat
+from gateway.upstreams.translators.messages.chat_to_messages import ChatToMessages
+from gateway.upstreams.translators.messages.messages_to_chat import MessagesToChat
 from tests.support.anthropic_checks import check_events, check_message, check_message_request
 from tests.support.spec import check_against_spec
 
-FOLDER = Path(__file__).resolve().parents[5] / "tests" / "golden" / "messages"
+FOLDER = Path(__file__).resolve().parents[6] / "tests" / "golden" / "messages"
 PAIRS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
 WAYS: dict[str, Translator] = {"chat_to_messages": ChatToMessages(), "messages_to_chat": MessagesToChat()}
 

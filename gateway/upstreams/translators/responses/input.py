@@ -21,7 +21,7 @@ from gateway.upstreams.translators.fields import (
     refuse,
     wrong_type,
 )
-from gateway.upstreams.translators.responses_seal import unseal_blocks
+from gateway.upstreams.translators.responses.seal import unseal_blocks
 
 _LABELS: Final = frozenset({"type", "id", "status"})
 _MESSAGE: Final = _LABELS | {"role", "content"}

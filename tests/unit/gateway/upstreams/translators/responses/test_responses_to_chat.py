@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from gateway.domain.errors import InvalidRequestError, UpstreamError, UpstreamGarbledError, UpstreamRefusedError
 from gateway.upstreams.translators.base import Call
-from gateway.upstreams.translators.responses_seal import seal_blocks
-from gateway.upstreams.translators.responses_to_chat import ResponsesToChat
+from gateway.upstreams.translators.responses.responses_to_chat import ResponsesToChat
+from gateway.upstreams.translators.responses.seal import seal_blocks
 from tests.support.hostile import spoiled
 from tests.support.spec import check_against_spec
 

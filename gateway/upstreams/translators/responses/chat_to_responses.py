@@ -1,6 +1,6 @@
 """A caller of chat completions served by an upstream that has Responses only.
 
-What is decided here, besides what `responses_output` says of the answer:
+What is decided here, besides what `output` says of the answer:
 
 - Chat keeps nothing unless told to and Responses the other way round, so `store` is always sent.
 - A function without `strict` is sent with `strict: false`: chat's default is not that of Responses.
@@ -31,8 +31,8 @@ from gateway.upstreams.translators.fields import (
     refuse,
     wrong_type,
 )
-from gateway.upstreams.translators.responses_history import History
-from gateway.upstreams.translators.responses_output import ChatChunks, as_completion
+from gateway.upstreams.translators.responses.history import History
+from gateway.upstreams.translators.responses.output import ChatChunks, as_completion
 
 _SAME: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "temperature": as_number,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from gateway.domain.errors import UpstreamGarbledError
 from gateway.upstreams.translators.base import Call, Document
 from gateway.upstreams.translators.fields import as_object, as_objects, as_text, as_whole, raise_failure, reading_answer
-from gateway.upstreams.translators.tool_calls import write_arguments
+from gateway.upstreams.translators.messages.tool_calls import write_arguments
 
 _FINISHES: Final = {
     "end_turn": "stop",

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.domain.errors import InvalidRequestError, UpstreamError, UpstreamGarbledError, UpstreamRefusedError
 from gateway.upstreams.translators.base import Call
-from gateway.upstreams.translators.chat_to_responses import ChatToResponses
-from gateway.upstreams.translators.responses_seal import seal_item
+from gateway.upstreams.translators.responses.chat_to_responses import ChatToResponses
+from gateway.upstreams.translators.responses.seal import seal_item
 from tests.support.hostile import spoiled
 from tests.support.spec import check_against_spec
 

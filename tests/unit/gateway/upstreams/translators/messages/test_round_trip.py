@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.upstreams.translators.chat_to_messages import JSON_ONLY, ChatToMessages
-from gateway.upstreams.translators.messages_to_chat import MessagesToChat
+from gateway.upstreams.translators.messages.chat_to_messages import JSON_ONLY, ChatToMessages
+from gateway.upstreams.translators.messages.messages_to_chat import MessagesToChat
 from tests.support.anthropic_checks import check_message_request
 from tests.support.conversations import Conversations
 

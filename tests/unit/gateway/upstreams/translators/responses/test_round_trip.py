@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from gateway.domain.errors import InvalidRequestError
-from gateway.upstreams.translators.chat_to_responses import ChatToResponses
-from gateway.upstreams.translators.responses_seal import seal_item
-from gateway.upstreams.translators.responses_to_chat import ResponsesToChat
+from gateway.upstreams.translators.responses.chat_to_responses import ChatToResponses
+from gateway.upstreams.translators.responses.responses_to_chat import ResponsesToChat
+from gateway.upstreams.translators.responses.seal import seal_item
 from tests.support.conversations import Conversations
 
 PARTS = 10

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.domain.errors import InvalidRequestError
-from gateway.upstreams.translators.attachments import document_block, image_block
-from gateway.upstreams.translators.base import Document
+from gateway.upstreams.translators.base import SEAL, Document
 from gateway.upstreams.translators.fields import (
     as_object,
     as_objects,
@@ -16,7 +15,8 @@ from gateway.upstreams.translators.fields import (
     refuse,
     wrong_type,
 )
-from gateway.upstreams.translators.tool_calls import ERROR_MARK, read_arguments
+from gateway.upstreams.translators.messages.attachments import document_block, image_block
+from gateway.upstreams.translators.messages.tool_calls import ERROR_MARK, read_arguments
 
 _SHARED: Final = frozenset({"role", "content", "cache_control"})
 _ASSISTANTS: Final = _SHARED | {
@@ -178,7 +178,7 @@ class Conversation:
             if names is None:
                 raise InvalidRequestError(f"'{where}.type' is no thinking block.", param=f"{where}.type")
             members = {name: as_text(block.get(name), f"{where}.{name}") for name in names}
-            if members[names[-1]]:
+            if members[names[-1]] and not members[names[-1]].startswith(SEAL):  # another provider's, otherwise
                 blocks.append({"type": kind, **members})
                 self.dropped += others(block, {"type", "index", *names}, where)
             else:

@@ -26,9 +26,9 @@ from gateway.upstreams.translators.fields import (
     reading_answer,
     wrong_type,
 )
-from gateway.upstreams.translators.responses_failure import upstream_failure
-from gateway.upstreams.translators.responses_seal import read_blocks, seal_item
-from gateway.upstreams.translators.responses_usage import as_chat_usage
+from gateway.upstreams.translators.responses.failure import upstream_failure
+from gateway.upstreams.translators.responses.seal import read_blocks, seal_item
+from gateway.upstreams.translators.responses.usage import as_chat_usage
 
 _SERVICE_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 _Key = tuple[str, int, int]

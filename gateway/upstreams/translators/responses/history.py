@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gateway.upstreams.translators.base import Document
 from gateway.upstreams.translators.fields import as_object, as_objects, as_text, others, present, refuse, wrong_type
-from gateway.upstreams.translators.responses_seal import read_blocks, unseal_item
+from gateway.upstreams.translators.responses.seal import read_blocks, unseal_item
 
 _ASSISTANT: Final = frozenset({"role", "content", "refusal", "tool_calls", "reasoning_content", "thinking_blocks"})
 _REFUSED: Final[Mapping[str, str]] = {

@@ -1,6 +1,6 @@
 """A caller of Responses served by an upstream that has chat completions only.
 
-What is decided here, besides what `responses_input` says of the input:
+What is decided here, besides what `input` says of the input:
 
 - `instructions` become a `system` message, the role that every chat server knows; `developer` messages stay.
 - `max_output_tokens` becomes `max_completion_tokens`, the only name OpenAI's newer models take.
@@ -33,8 +33,8 @@ from gateway.upstreams.translators.fields import (
     refuse,
     wrong_type,
 )
-from gateway.upstreams.translators.responses_events import ResponseEvents
-from gateway.upstreams.translators.responses_input import Conversation
+from gateway.upstreams.translators.responses.events import ResponseEvents
+from gateway.upstreams.translators.responses.input import Conversation
 
 _SAME: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "temperature": as_number,

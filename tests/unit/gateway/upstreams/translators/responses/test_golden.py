@@ -15,11 +15,11 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from gateway.upstreams.translators.base import Call, Translator
-from gateway.upstreams.translators.chat_to_responses import ChatToResponses
-from gateway.upstreams.translators.responses_to_chat import ResponsesToChat
+from gateway.upstreams.translators.responses.chat_to_responses import ChatToResponses
+from gateway.upstreams.translators.responses.responses_to_chat import ResponsesToChat
 from tests.support.spec import check_against_spec
 
-FOLDER = Path(__file__).resolve().parents[4] / "golden" / "responses"
+FOLDER = Path(__file__).resolve().parents[5] / "golden" / "responses"
 CASES = sorted(path.stem for path in FOLDER.glob("*.json"))
 TO_CHAT = [name for name in CASES if name.startswith("responses_to_chat")]
 TO_RESPONSES = [name for name in CASES if name.startswith("chat_to_responses")]

@@ -22,8 +22,8 @@ from gateway.upstreams.translators.fields import (
     reading_answer,
     wrong_type,
 )
-from gateway.upstreams.translators.responses_failure import upstream_failure
-from gateway.upstreams.translators.responses_items import (
+from gateway.upstreams.translators.responses.failure import upstream_failure
+from gateway.upstreams.translators.responses.items import (
     CallItem,
     CustomCallItem,
     Item,
@@ -31,9 +31,9 @@ from gateway.upstreams.translators.responses_items import (
     Numbering,
     ReasoningItem,
 )
-from gateway.upstreams.translators.responses_object import response_in_progress
-from gateway.upstreams.translators.responses_seal import read_blocks
-from gateway.upstreams.translators.responses_usage import as_responses_usage
+from gateway.upstreams.translators.responses.object import response_in_progress
+from gateway.upstreams.translators.responses.seal import read_blocks
+from gateway.upstreams.translators.responses.usage import as_responses_usage
 
 _Item = TypeVar("_Item", MessageItem, ReasoningItem)
 

@@ -14,7 +14,7 @@ from gateway.upstreams.translators.fields import (
     raise_failure,
     reading_answer,
 )
-from gateway.upstreams.translators.tool_calls import RAW_ARGUMENTS, read_arguments
+from gateway.upstreams.translators.messages.tool_calls import RAW_ARGUMENTS, read_arguments
 
 _STOPS: Final = {
     "content_filter": "refusal",

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.domain.errors import InvalidRequestError, UpstreamGarbledError, UpstreamRefusedError
 from gateway.upstreams.translators.base import Call, Document, Translated
-from gateway.upstreams.translators.chat_to_messages import JSON_ONLY, ChatToMessages
+from gateway.upstreams.translators.messages.chat_to_messages import JSON_ONLY, ChatToMessages
 from tests.support.anthropic_checks import check_message_request
 from tests.support.conversations import Conversations
 
@@ -458,3 +458,13 @@ def test_unknown_events_and_what_follows_the_end_say_nothing() -> None:
 
     assert [len(chunks) for chunks in made] == [1, 0, 0, 1, 0, 0]
     assert stream.finish() == []
+
+
+def test_reasoning_that_another_provider_sealed_is_left_out_and_named() -> None:
+    block = {"type": "thinking", "thinking": "Hm.", "signature": "tw1.e30="}
+    said = {"role": "assistant", "content": "Yes.", "thinking_blocks": [block]}
+
+    made = ChatToMessages().request({"model": "m", "messages": [QUESTION, said]}, max_output_tokens=100)
+
+    assert made.document["messages"][1]["content"] == "Yes."
+    assert made.dropped == ("messages[1].thinking_blocks[0]",)

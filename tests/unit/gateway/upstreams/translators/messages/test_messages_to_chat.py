@@ -8,8 +8,8 @@ import pytest
 
 from gateway.domain.errors import InvalidRequestError, UpstreamGarbledError, UpstreamRefusedError
 from gateway.upstreams.translators.base import Call, Document, Translated
-from gateway.upstreams.translators.chat_to_messages import ChatToMessages
-from gateway.upstreams.translators.messages_to_chat import MessagesToChat
+from gateway.upstreams.translators.messages.chat_to_messages import ChatToMessages
+from gateway.upstreams.translators.messages.messages_to_chat import MessagesToChat
 from tests.support.anthropic_checks import check_events
 from tests.support.conversations import Conversations
 
@@ -124,6 +124,13 @@ def test_tool_choice(choice: Document, made: Any, parallel: Any) -> None:
     document = translated(tool_choice=choice).document
 
     assert (document["tool_choice"], document.get("parallel_tool_calls")) == (made, parallel)
+
+
+def test_thinking_that_is_off_goes_before_an_effort() -> None:
+    made = translated(thinking={"type": "disabled"}, output_config={"effort": "high"})
+
+    assert made.document["reasoning_effort"] == "none"
+    assert made.dropped == ("output_config.effort",)
 
 
 def test_empty_turns_are_named_or_kept() -> None:

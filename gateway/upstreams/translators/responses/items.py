@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.upstreams.translators.base import Document
-from gateway.upstreams.translators.responses_seal import seal_blocks
+from gateway.upstreams.translators.responses.seal import seal_blocks
 
 
 class Numbering:

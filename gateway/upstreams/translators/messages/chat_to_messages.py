@@ -22,7 +22,6 @@ from typing import Any, Final
 
 from gateway.domain.errors import InvalidRequestError
 from gateway.upstreams.translators.base import Call, Document, StreamTranslator, Translated
-from gateway.upstreams.translators.chat_conversation import Conversation
 from gateway.upstreams.translators.fields import (
     as_flag,
     as_list,
@@ -35,7 +34,8 @@ from gateway.upstreams.translators.fields import (
     present,
     refuse,
 )
-from gateway.upstreams.translators.message_to_completion import CompletionStream, completion
+from gateway.upstreams.translators.messages.conversation import Conversation
+from gateway.upstreams.translators.messages.message_to_completion import CompletionStream, completion
 
 JSON_ONLY: Final = "Answer with a single JSON object and nothing else: no code fence, no words around it."
 

@@ -18,9 +18,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.domain.errors import InvalidRequestError
-from gateway.upstreams.translators.attachments import document_parts, image_part, text_part
 from gateway.upstreams.translators.base import Call, Document, StreamTranslator, Translated
-from gateway.upstreams.translators.completion_to_message import MessageStream, message
 from gateway.upstreams.translators.fields import (
     as_flag,
     as_list,
@@ -34,7 +32,9 @@ from gateway.upstreams.translators.fields import (
     refuse,
     wrong_type,
 )
-from gateway.upstreams.translators.tool_calls import ERROR_MARK, write_arguments
+from gateway.upstreams.translators.messages.attachments import document_parts, image_part, text_part
+from gateway.upstreams.translators.messages.completion_to_message import MessageStream, message
+from gateway.upstreams.translators.messages.tool_calls import ERROR_MARK, write_arguments
 
 _REFUSED: Final = ("container", "mcp_servers")
 _READ: Final = frozenset(

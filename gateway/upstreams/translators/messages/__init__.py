@@ -1,0 +1,1 @@
+"""Between chat and Anthropic's Messages, both ways."""

@@ -1,0 +1,1 @@
+"""Between chat and Responses, both ways."""
