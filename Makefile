@@ -12,7 +12,7 @@ PARALLEL := $(wildcard tests/unit tests/contract tests/architecture)
 # Without compiled bytecode every start compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-semantic run test check fuzz soak bench docs lock clean
+.PHONY: help setup setup-semantic run test test-interop check fuzz soak bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -78,6 +78,9 @@ test: setup  ## run every test; make test ARGS='-k keys'
 	$(PY) -m pytest -n auto $(PARALLEL) $(ARGS) || [ $$? -eq 5 ]
 	$(PY) -m pytest $(addprefix --ignore=,$(PARALLEL)) $(ARGS) || [ $$? -eq 5 ]
 
+test-interop: setup  ## journeys of real clients, each in its own environment; make test-interop ARGS='openai anthropic'
+	$(PY) tests/interop/run.py $(ARGS)
+
 check: setup  ## lint, format, types, import contracts, generated pages
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -107,6 +110,6 @@ lock: setup  ## resolve requirements.lock again; make lock ARGS=--upgrade takes 
 	    --output-file requirements.lock $(ARGS)
 
 clean:  ## remove .venv and every cache
-	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis
+	rm -rf $(VENV) .venv-interop build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -98,10 +98,12 @@ class Upstream(Protocol):
 
     Attributes:
         shapes: the shapes of request it answers by itself; others are translated.
+        unwanted: by model, members of translated requests that it turned out to refuse.
     """
 
     name: str
     shapes: set[Shape]
+    unwanted: dict[str, set[str]]
 
     async def answer(self, call: ModelCall) -> Reply:
         """Answer a request of one of its shapes; a stream is returned once its first event is there.

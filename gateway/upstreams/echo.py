@@ -36,6 +36,7 @@ class Echo:
     def __init__(self, name: str, settings: EchoUpstream) -> None:
         self.name = name
         self.shapes: set[Shape] = {"chat", "completions", "embeddings"}
+        self.unwanted: dict[str, set[str]] = {}
         self._delay_s = settings.delay_ms / 1000
         self._calls = 0
 

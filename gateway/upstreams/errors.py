@@ -33,7 +33,9 @@ def refusal(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, se
     """
     found = _read(body)
     if status < 400 or (found is None and status not in _KEPT_WITHOUT_WORDS):
-        return UpstreamGarbledError(f"The upstream answered with status {status} and no readable error.")
+        garbled = UpstreamGarbledError(f"The upstream answered with status {status} and no readable error.")
+        garbled.answered_status = status
+        return garbled
     fields = found or {}
     message = fields.get("message")
     if not isinstance(message, str) or not message:

@@ -71,6 +71,7 @@ class Remote:
     ) -> None:
         self.name = name
         self.shapes = shapes
+        self.unwanted: dict[str, set[str]] = {}
         self._transport = transport
         self._account = account
         self._refusal = refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, cast
 
@@ -44,6 +44,11 @@ _COUNTS: Final[Mapping[Shape, Document]] = {
 }
 """Shapes that ask for a number of tokens, and what their answer has besides."""
 
+_SAMPLING: Final = ("temperature", "top_k", "top_p")
+
+_NO_SUCH_PATH: Final = frozenset({404, 405, 501})
+"""Statuses by which servers say that they do not know an operation."""
+
 _NOT_OF_CHAT: Final = ("reasoning_content", "thinking_blocks")
 """Members that translators hand each other and that servers of the chat shape refuse or cannot use."""
 
@@ -61,11 +66,16 @@ async def ask(upstream: Upstream, call: ModelCall) -> Reply:
     """
     shape = call.request.shape
     if shape not in upstream.shapes:
-        return await _translated(upstream, call, _way(upstream.shapes, shape))
+        way = _way(upstream.shapes, shape)
+        if _continues_there(call.request):
+            message = "This model's upstream has no Responses API, and so nothing that this request could continue."
+            raise InvalidRequestError(message, code="unsupported_parameter", param="previous_response_id")
+        return await _translated(upstream, call, way)
     try:
         return await upstream.answer(call)
-    except UpstreamRefusedError as error:
-        if shape not in ("responses", "input_tokens") or not _knows_no_such_path(error):
+    except (UpstreamRefusedError, UpstreamGarbledError) as error:
+        is_known = shape not in ("responses", "input_tokens") or _continues_there(call.request)
+        if is_known or not _knows_no_such_path(error):
             raise
         try:
             reply = await _translated(upstream, call, _way(upstream.shapes - {"responses"}, shape))
@@ -75,9 +85,17 @@ async def ask(upstream: Upstream, call: ModelCall) -> Reply:
         return reply
 
 
-def _knows_no_such_path(error: UpstreamRefusedError) -> bool:
+def _continues_there(request: ModelRequest) -> bool:
+    """Tell whether a request continues what only an upstream has: no other shape has words for that."""
+    return isinstance(request, ResponsesRequest) and bool(request.previous_response_id or request.conversation_id)
+
+
+def _knows_no_such_path(error: UpstreamRefusedError | UpstreamGarbledError) -> bool:
     """Tell whether an error is about the address rather than about what was asked for."""
-    return error.status in (404, 405, 501) and not error.param and error.code in (None, str(error.status), "not_found")
+    if isinstance(error, UpstreamGarbledError):
+        return error.answered_status in _NO_SUCH_PATH
+    known_codes = (None, str(error.status), "not_found")
+    return error.status in _NO_SUCH_PATH and not error.param and error.code in known_codes
 
 
 def _way(spoken: AbstractSet[Shape], shape: Shape) -> tuple[Shape, ...]:
@@ -97,8 +115,7 @@ async def _translated(upstream: Upstream, call: ModelCall, way: Sequence[Shape])
     if call.request.shape in _COUNTS:
         return _counted(upstream, call)
     translation = Translation(call, way)
-    inner = msgspec.structs.replace(call, request=translation.request)
-    reply = await upstream.answer(inner)
+    reply = await _asked(upstream, call, translation)
     if not isinstance(reply, PlainReply):
         return TranslatedStream(reply, translation)
     body, response_id = translation.answer(reply.body)
@@ -110,6 +127,26 @@ async def _translated(upstream: Upstream, call: ModelCall, way: Sequence[Shape])
         response_id=response_id,
         dropped=translation.dropped,
     )
+
+
+async def _asked(upstream: Upstream, call: ModelCall, translation: Translation) -> Reply:
+    """Ask in the upstream's shape; a sampling member that the model does not know is left out from then on.
+
+    Claude models since Opus 4.7 refuse `temperature`, `top_p` and `top_k`, which clients of chat send by habit.
+    """
+    unwanted = upstream.unwanted.get(call.model)
+    if unwanted:
+        translation.leave_out(unwanted)
+    try:
+        return await upstream.answer(msgspec.structs.replace(call, request=translation.request))
+    except UpstreamRefusedError as error:
+        named = {name for name in _SAMPLING if name in translation.document and name in error.message}
+        if error.status != 400 or not named:
+            raise
+    translation.leave_out(named)
+    reply = await upstream.answer(msgspec.structs.replace(call, request=translation.request))
+    upstream.unwanted[call.model] = named | (unwanted or set())
+    return reply
 
 
 def _counted(upstream: Upstream, call: ModelCall) -> PlainReply:
@@ -147,7 +184,18 @@ class Translation:
         if shape == "chat":
             self.dropped += _strip(document)
         document["model"] = call.model
-        self.request = _REQUESTS[shape](_encode(document), document)
+        self._spoken = shape
+        self.document = document
+
+    @property
+    def request(self) -> ModelRequest:
+        """The request in the upstream's shape."""
+        return _REQUESTS[self._spoken](_encode(self.document), self.document)
+
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Take members out of the request, and say so."""
+        found = tuple(sorted(name for name in names if self.document.pop(name, None) is not None))
+        self.dropped += found
 
     def answer(self, body: bytes) -> tuple[bytes, str]:
         """Return a plain answer in the caller's shape, and its id where it is a response."""

@@ -132,6 +132,7 @@ class Upstream:
     def __init__(self, name: str, *outcomes: Reply | Exception) -> None:
         self.name = name
         self.shapes: set[Shape] = {"chat"}
+        self.unwanted: dict[str, set[str]] = {}
         self._outcomes = list(outcomes) or [plain()]
         self.calls: list[ModelCall] = []
 

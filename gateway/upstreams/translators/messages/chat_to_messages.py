@@ -12,6 +12,7 @@ The request's members and their types are those of openai 3.52 and anthropic 2.1
 - `reasoning_effort` `minimal` is `low`, the least there is; `none` switches thinking off. A `thinking` or
   `output_config` of the caller's own goes before it.
 - `json_object` becomes a sentence in `system`, and `response_format` is named as dropped: nothing enforces it.
+- A schema gets `additionalProperties: false` on each object that says nothing of it, as the Messages API demands.
 - `tool_choice: allowed_tools` leaves only these in `tools`.
 - Members of the Messages API that a chat request carries on top of its own (`_PASSED`) travel as they are.
 """
@@ -35,6 +36,7 @@ from gateway.upstreams.translators.fields import (
     refuse,
 )
 from gateway.upstreams.translators.messages.conversation import Conversation
+from gateway.upstreams.translators.messages.json_schema import closed
 from gateway.upstreams.translators.messages.message_to_completion import CompletionStream, completion
 
 JSON_ONLY: Final = "Answer with a single JSON object and nothing else: no code fence, no words around it."
@@ -219,7 +221,7 @@ class _Request:
             raise InvalidRequestError(f"'{path}.schema' must be an object.", param=f"{path}.schema")
         own = as_object(self._out.get("output_config"), "output_config")
         self._dropped += ["output_config.format"] if own.get("format") is not None else []
-        self._out["output_config"] = {**own, "format": {"type": "json_schema", "schema": wanted["schema"]}}
+        self._out["output_config"] = {**own, "format": {"type": "json_schema", "schema": closed(wanted["schema"])}}
         strict = {"strict"} if wanted.get("strict") is True else set()
         self._dropped += others(wanted, {"schema", *strict}, path)
 

@@ -141,10 +141,13 @@ class ReasoningItem:
         """Return the item as it stands; the API gives reasoning no status."""
         del status
         document: Document = {"id": self.id, "type": "reasoning", "summary": []}
-        if self._pieces:
-            document["summary"] = [{"type": "summary_text", "text": "".join(self._pieces)}]
-        if self._blocks:
-            document["encrypted_content"] = seal_blocks(self._blocks)
+        blocks = self._blocks
+        if text := "".join(self._pieces):
+            document["summary"] = [{"type": "summary_text", "text": text}]
+            # Clients that keep nothing stored send only sealed reasoning back, so what nobody signed is sealed too.
+            blocks = blocks or [{"type": "thinking", "thinking": text, "signature": ""}]
+        if blocks:
+            document["encrypted_content"] = seal_blocks(blocks)
         return document
 
     def text(self, piece: str) -> list[Document]:

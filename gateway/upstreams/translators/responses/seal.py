@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from gateway.domain.errors import InvalidRequestError
 from gateway.upstreams.translators.base import SEAL, Document
 from gateway.upstreams.translators.fields import as_objects, as_text, wrong_type
-
 
 
 def seal_blocks(blocks: list[Document]) -> str:

@@ -275,7 +275,7 @@ def test_what_says_nothing_or_twice_is_named() -> None:
     )
 
     assert made.document["metadata"] == {"user_id": "u"}
-    assert made.document["output_config"]["format"]["schema"] == {"type": "object"}
+    assert made.document["output_config"]["format"]["schema"] == {"type": "object", "additionalProperties": False}
     assert made.dropped == (
         "messages[0].content", "messages[0]", "messages[2].cache_control", "messages[2]", "safety_identifier",
         "output_config.format",

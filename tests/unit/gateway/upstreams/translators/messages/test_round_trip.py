@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.upstreams.translators.messages.chat_to_messages import JSON_ONLY, ChatToMessages
+from gateway.upstreams.translators.messages.json_schema import closed
 from gateway.upstreams.translators.messages.messages_to_chat import MessagesToChat
 from tests.support.anthropic_checks import check_message_request
 from tests.support.conversations import Conversations
@@ -155,6 +156,7 @@ def expected_options(request: dict[str, Any]) -> dict[str, Any]:
         made["reasoning_effort"] = request["reasoning_effort"].replace("minimal", "low")
     if request.get("response_format", {}).get("type") == "json_schema":
         schema = {**request["response_format"]["json_schema"], "name": "answer"}
+        schema["schema"] = closed(schema["schema"])
         made["response_format"] = {"type": "json_schema", "json_schema": schema}
     return made | expected_tools(request)
 
