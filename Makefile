@@ -5,6 +5,7 @@ PY    := $(VENV)/bin/python
 PIP   := $(PY) -m pip --disable-pip-version-check --no-input
 STAMP := $(VENV)/.installed
 LOG   := $(VENV)/install.log
+FUZZ  := .venv-fuzz
 
 # Tests in these folders share nothing and run side by side; every other folder opens sockets or measures time.
 PARALLEL := $(wildcard tests/unit tests/contract tests/architecture)
@@ -12,7 +13,7 @@ PARALLEL := $(wildcard tests/unit tests/contract tests/architecture)
 # Without compiled bytecode every start compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-semantic run test test-interop check fuzz soak bench docs lock clean
+.PHONY: help setup setup-semantic run test test-interop check fuzz soak soak-sockets bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -88,11 +89,21 @@ check: setup  ## lint, format, types, import contracts, generated pages
 	$(VENV)/bin/lint-imports
 	$(PY) docs/generate.py --check
 
-fuzz: setup  ## 10,000 malformed requests against the chat route
-	$(PY) tests/fuzz/chat_bytes.py $(ARGS)
+fuzz: $(FUZZ)/.installed  ## 20,000 hostile requests and upstream answers over every route; make fuzz ARGS='--mode answers'
+	PYTHONPATH=. $(PY) tests/fuzz/run.py $(ARGS)
+
+$(FUZZ)/.installed: tests/fuzz/requirements.txt | setup
+	@echo 'tierway: creating $(FUZZ) for schemathesis'
+	@$(PY) -m venv --clear $(FUZZ)
+	@echo '*' >$(FUZZ)/.gitignore
+	@$(FUZZ)/bin/python -m pip --disable-pip-version-check --no-input install --quiet -r tests/fuzz/requirements.txt
+	@touch $@
 
 soak: setup  ## 1,000 streams at once for a minute and a half: no error, flat memory
 	$(PY) tests/soak/streams.py $(ARGS)
+
+soak-sockets: setup  ## 2,000 slow and half-open connections at once: nobody else notices, and all of them end
+	$(PY) tests/soak/slow_sockets.py $(ARGS)
 
 bench: setup  ## this gateway against its own mock, a table
 	$(PY) bench/table.py $(ARGS)

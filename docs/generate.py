@@ -33,9 +33,9 @@ One YAML file (JSON is YAML too), named by `--config` or by the environment vari
 - `${NAME}` inside any value is replaced by that environment variable; one that is not set is an error.
 - Unknown fields, wrong types and names that point nowhere are errors. The message names the path of the field.
 - `tierway check --config FILE` validates a file and exits 1 where it is wrong.
-- A running gateway takes in an edit within about a second, between two requests. `server`, `state` and `telemetry`
-  take a restart. An edit that cannot be used changes nothing: the last good settings stay in force, and `/readyz`
-  says why.
+- A running gateway takes in an edit within about a second, between two requests. `server`, `state`,
+  `encryption_key` and `telemetry` take a restart. An edit that cannot be used changes nothing: the last good settings
+  stay in force, and `/readyz` says why.
 - Editors complete and check the file with [settings.schema.json](settings.schema.json); `tierway schema` prints it.
   For editors with the YAML language server, put this in the first line:
   `# yaml-language-server: $schema=path/to/settings.schema.json`.

@@ -363,14 +363,7 @@ def _culprit(tree: dict[str, Any], path: str, mapping: dict[str, Any], message: 
 
 def _check_references(settings: Settings) -> None:
     """Refuse names that point nowhere, and secrets too short to keep anyone out."""
-    if not settings.models:
-        raise SettingsError("models: at least one model is needed")
-    for name, model in settings.models.items():
-        if model.upstream not in settings.upstreams:
-            known = ", ".join(settings.upstreams) or "none"
-            raise SettingsError(f"models.{name}.upstream: no upstream is called '{model.upstream}' (known: {known})")
-        if name == "auto" or name.startswith(("auto/", "team/")):
-            raise SettingsError(f"models.{name}: names 'auto', 'auto/...' and 'team/...' belong to the gateway")
+    _check_models(settings)
     _check_headers(settings)
     for tier, candidates in settings.router.tiers.items():
         for index, name in enumerate(candidates):
@@ -384,6 +377,19 @@ def _check_references(settings: Settings) -> None:
     key = settings.encryption_key
     if key is not None and len(key.reveal()) < _MIN_SECRET_CHARACTERS:
         raise SettingsError(f"encryption_key: at least {_MIN_SECRET_CHARACTERS} characters are needed")
+
+
+def _check_models(settings: Settings) -> None:
+    if not settings.models:
+        raise SettingsError("models: at least one model is needed")
+    for name, model in settings.models.items():
+        if model.upstream not in settings.upstreams:
+            known = ", ".join(settings.upstreams) or "none"
+            raise SettingsError(f"models.{name}.upstream: no upstream is called '{model.upstream}' (known: {known})")
+        if name == "auto" or name.startswith(("auto/", "team/")):
+            raise SettingsError(f"models.{name}: names 'auto', 'auto/...' and 'team/...' belong to the gateway")
+        if not name.isprintable():
+            raise SettingsError(f"models: {name!r} holds what cannot be sent in a header")
 
 
 def _check_headers(settings: Settings) -> None:

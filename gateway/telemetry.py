@@ -157,6 +157,8 @@ class Telemetry:
         self._models: dict[str, _ModelTimes] = {}
         self._overhead = _Histogram(OVERHEAD_SECONDS)
         self.in_flight = 0
+        self.wire_refusals: dict[int, int] = {}
+        """By status: what connections refused before it was a request; it is not logged, as nobody asked."""
         self.reloads = {"ok": 0, "failed": 0}
         self.log = LogWriter(log_to) if log_to is not None else None
         self._gauges: Callable[[], Iterable[Metric]] = tuple
@@ -226,6 +228,9 @@ class Telemetry:
             yield CounterMetricFamily(
                 "tierway_log_dropped_lines", "Log lines dropped because nobody took them.", value=self.log.dropped
             )
+        refused = {str(status): float(count) for status, count in self.wire_refusals.items()}
+        text = "What was refused before it was a request, or while its body came."
+        yield counter("tierway_wire_refusals", text, "status", refused)
         yield from self._gauges()
 
     def _counters(self) -> Iterator[Metric]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.domain.errors import ShuttingDownError
+from gateway.domain.errors import NotFoundError, ShuttingDownError
 from gateway.domain.usage import NO_USAGE
 from gateway.edge.answer import EXCHANGE, send_error
 from gateway.edge.current import Current
@@ -63,6 +63,8 @@ class Lifetime:
         handler = self._hot.get(scope["path"])
         if handler is None:
             handler, send = self._app, _observed(send, exchange)
+            if "//" in scope["path"] and not scope["path"].startswith("/v1//"):
+                handler = _nothing_here
         telemetry = self._current.telemetry
         telemetry.in_flight += 1
         try:
@@ -146,6 +148,15 @@ def _observed(send: Send, exchange: Exchange) -> Send:
         await send(message)
 
     return observe
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  ASGI's signature
+    """Refuse a path with an empty step, which the framework would overlook.
+
+    `//admin` must not reach what a proxy in front guards by the prefix `/admin`; a base URL that ends in a slash is a
+    common slip and stays served.
+    """
+    raise NotFoundError("There is nothing at this address.")
 
 
 def _uncancel() -> None:

@@ -11,18 +11,27 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import uvicorn
+import uvloop
 from litestar.types import ASGIApp
 
 from gateway.edge.current import Current
 from gateway.edge.routes import operations_app, public_app
 from gateway.edge.wire import Wire
+from gateway.edge.wire_limits import Sweep, WireLimits
 from gateway.settings import ServerSettings, SettingsError
 
 KEEP_ALIVE_S: Final = 75
 """Seconds an idle client connection is kept: longer than clients keep theirs, so that they close first."""
+
+STALL_S: Final = 60.0
+"""Seconds a caller may take not a byte of what is written to it: nginx's `send_timeout`."""
+
+UNSENT_BYTES: Final = 128 * 1024
+"""What the kernel takes of an answer beyond what is on its way: without a bound, megabytes for each slow reader."""
 
 BACKLOG: Final = 4096
 
@@ -71,9 +80,29 @@ def serve(
         async with running(), _operations(current, settings):
             yield
 
-    config = _config(_WithLifespan(public, lifespan), host, port, settings)
+    config = _config(_WithLifespan(public, lifespan), host, port, settings, current.telemetry.wire_refusals)
     listener = _listen(host, port)
-    _MainServer(config, current, when_ready).run([listener, *(listener.dup() for _ in range(LISTENERS - 1))])
+    server = _MainServer(config, current, when_ready)
+    with asyncio.Runner(loop_factory=partial(_Loop, settings.header_timeout_s)) as runner:
+        runner.run(server.serve([listener, *(listener.dup() for _ in range(LISTENERS - 1))]))
+
+
+class _Loop(uvloop.Loop):
+    """A loop whose servers wait less long for the handshake of https, as uvicorn has no setting for it.
+
+    Args:
+        handshake_timeout_s: seconds, instead of 60.
+    """
+
+    def __init__(self, handshake_timeout_s: float) -> None:
+        super().__init__()
+        self._handshake_timeout_s = handshake_timeout_s
+
+    async def create_server(self, *arguments: Any, **options: Any) -> Any:
+        """Listen."""
+        if options.get("ssl") is not None:
+            options["ssl_handshake_timeout"] = self._handshake_timeout_s
+        return await super().create_server(*arguments, **options)
 
 
 class _WithLifespan:
@@ -121,10 +150,13 @@ class _MainServer(uvicorn.Server):
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(f"server.port: cannot listen on {host}:{port}: {reason}") from error
+    with contextlib.suppress(OSError):  # some sandboxes do not know the option
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    return listener
 
 
 def _use_few_arenas() -> None:
@@ -160,7 +192,7 @@ async def _operations(current: Current, settings: ServerSettings) -> AsyncIterat
         yield
         return
     host, _, port = settings.admin_listen.rpartition(":")
-    config = _config(operations_app(current), host.strip("[]"), int(port), settings)
+    config = _config(operations_app(current), host.strip("[]"), int(port), settings, current.telemetry.wire_refusals)
     config.lifespan = "off"
     server = _SideServer(config)
     task = asyncio.create_task(server.serve())
@@ -175,13 +207,19 @@ async def _operations(current: Current, settings: ServerSettings) -> AsyncIterat
         await task
 
 
-def _config(app: Any, host: str, port: int, settings: ServerSettings) -> uvicorn.Config:
+def _config(app: Any, host: str, port: int, settings: ServerSettings, refused: dict[int, int]) -> uvicorn.Config:
+    limits = WireLimits(
+        header_timeout_s=settings.header_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
+        keep_alive_s=KEEP_ALIVE_S,
+        stall_s=STALL_S,
+    )
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
-        http=Wire,
+        http=cast(Any, partial(Wire, Sweep(limits, refused))),
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -190,7 +228,6 @@ def _config(app: Any, host: str, port: int, settings: ServerSettings) -> uvicorn
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(settings.drain_s),
     )
     if settings.tls is not None:

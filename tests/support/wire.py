@@ -46,10 +46,17 @@ class WireClient:
     Args:
         address: host and port.
         tls: a client context, for https.
+        receive_bytes: how much the kernel takes in before it is read, about; its own choice when None.
     """
 
-    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
-        plain = socket.create_connection(address, PATIENCE_S)
+    def __init__(
+        self, address: tuple[str, int], tls: ssl.SSLContext | None = None, *, receive_bytes: int | None = None
+    ) -> None:
+        plain = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        if receive_bytes is not None:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        plain.settimeout(PATIENCE_S)
+        plain.connect(address)
         self.socket = plain if tls is None else tls.wrap_socket(plain, server_hostname="localhost")
         self._buffer = b""
 
@@ -114,6 +121,13 @@ class WireClient:
         size, _, self._buffer = self._buffer.partition(b"\r\n")
         piece, complete = self._take(int(size, 16) + 2)
         return piece[:-2] if complete else None
+
+    def rest(self) -> bytes:
+        """Read to the end of the connection."""
+        while self._fill():
+            pass
+        rest, self._buffer = self._buffer, b""
+        return rest
 
     def is_closed_by_peer(self) -> bool:
         """Wait for the end of the connection; False when bytes come instead."""

@@ -25,7 +25,7 @@ from gateway.upstreams.transport import Headers, Request, Upload
 MAX_HEAD_BYTES: Final = 128 * 1024
 """The longest head of an answer; nginx and OpenAI stay below 16 KiB."""
 
-READ_AHEAD_BYTES: Final = 256 * 1024
+READ_AHEAD_BYTES: Final = 64 * 1024
 """Bytes of a body kept for a slow reader before the socket is no longer read."""
 
 IDLE_S: Final = 30.0
@@ -237,7 +237,7 @@ class _Connection(asyncio.Protocol):
         self._buffered = 0
         self._head_bytes = 0
         self._until_close = False
-        self._asked = self._is_sent = self._head_done = self._complete = False
+        self._asked = self._is_head = self._is_sent = self._head_done = self._complete = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
 
@@ -266,6 +266,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is None:
             raise _StaleConnectionError
         self._asked = True
+        self._is_head = message.startswith(b"HEAD ")
         self._is_sent = upload is None
         self._transport.write(message)
         if upload is not None:
@@ -391,6 +392,8 @@ class _Connection(asyncio.Protocol):
         names = {name for name, _ in self.headers}
         self._until_close = not names & {b"content-length", b"transfer-encoding"} and status not in (204, 304)
         self._head_done = True
+        if self._is_head:  # a length is announced and nothing follows; the parser waits for it, so it serves no more
+            self._complete, self._keep_alive = True, False
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body; stop reading the socket when nobody takes them."""

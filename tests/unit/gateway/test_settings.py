@@ -398,3 +398,21 @@ def as_json(document: Any) -> Any:
     if isinstance(document, list):
         return [as_json(value) for value in document]
     return document.isoformat() if hasattr(document, "isoformat") else document
+
+
+def test_a_models_name_that_no_header_can_hold_is_refused() -> None:
+    with pytest.raises(SettingsError, match="cannot be sent in a header"):
+        parse(b'upstreams: {o: {kind: echo}}\nmodels: {"a\\nb": {upstream: o}}', {})
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (b"relay: {upstream: nobody}", "relay.upstream"),
+        (b"relay: {upstream: o}", "relay.upstream"),
+        (b"encryption_key: short", "encryption_key"),
+    ],
+)
+def test_what_points_nowhere_or_is_too_short_is_refused(text: bytes, where: str) -> None:
+    with pytest.raises(SettingsError, match=where):
+        parse(b"upstreams: {o: {kind: echo}}\nmodels: {m: {upstream: o}}\n" + text, {})
