@@ -31,7 +31,7 @@ from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import EchoUpstream
 from policies.authenticate import KeyRing
 from policies.catalogue import build_limiter, build_sanitiser, open_key_store
-from policies.stores.base import KeyStore
+from policies.stores.keys.base import KeyStore
 from policies.throttle import LoginThrottle
 from router.catalogue import build_strategy
 from router.tiers import Router

@@ -18,7 +18,7 @@ from gateway import settings as settings_file
 from gateway.settings import Settings, SettingsError
 from policies.authenticate import make_key
 from policies.catalogue import open_key_store
-from policies.stores.base import KeyExistsError, KeyStore
+from policies.stores.keys.base import KeyExistsError, KeyStore
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -15,7 +15,7 @@ import msgspec
 from gateway.domain.caller import Caller
 from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError
 from policies.settings import OrganisationSettings
-from policies.stores.base import KeyRecord
+from policies.stores.keys.base import KeyRecord
 
 DEMO: Final = "demo"
 """The caller of a gateway on loopback that has no key yet."""

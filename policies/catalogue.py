@@ -10,9 +10,9 @@ from policies.base import Sanitiser
 from policies.rate_limit import ConcurrencyLimit
 from policies.sanitise.size import PromptSize
 from policies.settings import GuardSettings, Limits
-from policies.stores.base import KeyStore
-from policies.stores.memory import MemoryKeyStore
-from policies.stores.sqlite import SqliteKeyStore
+from policies.stores.keys.base import KeyStore
+from policies.stores.keys.memory import MemoryKeyStore
+from policies.stores.keys.sqlite import SqliteKeyStore
 
 KEY_STORES: Final[dict[str, Callable[[str], KeyStore]]] = {
     "sqlite": lambda path: SqliteKeyStore(Path(path)),

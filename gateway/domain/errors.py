@@ -8,7 +8,7 @@ GatewayError
 │   ├── NotFoundError              404
 │   │   └── UnknownModelError      404 model_not_found
 │   ├── MethodNotAllowedError      405
-│   ├── RequestTimeoutError        408  the body did not arrive in time
+│   ├── RequestTimeoutError        408  the head or the body did not arrive in time
 │   ├── RequestTooLargeError       413
 │   ├── UnsupportedMediaError      415
 │   ├── PromptRejectedError        400  a policy refused the content
@@ -109,7 +109,7 @@ class MethodNotAllowedError(CallerError):
 
 
 class RequestTimeoutError(CallerError):
-    """The body did not arrive in time."""
+    """The head or the body of the request did not arrive in time."""
 
     status = 408
     code = "request_timeout"
@@ -183,8 +183,13 @@ class UpstreamTimeoutError(UpstreamError):
 
 
 class UpstreamGarbledError(UpstreamError):
-    """The upstream sent something that is not an answer: HTML, broken JSON, a cut stream."""
+    """The upstream sent something that is not an answer: HTML, broken JSON, a cut stream.
 
+    Attributes:
+        answered_status: the status of an answer that could not be read, 0 where there is none.
+    """
+
+    answered_status = 0
     code = "upstream_garbled"
     retryable = True
 

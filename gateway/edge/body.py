@@ -12,7 +12,6 @@ from litestar.types import Receive
 
 from gateway.domain.errors import (
     InvalidRequestError,
-    RequestTimeoutError,
     RequestTooLargeError,
     UnsupportedMediaError,
 )
@@ -51,16 +50,14 @@ async def read_body(wire: Wire, receive: Receive, headers: Mapping[bytes, bytes]
         raise _too_large(limit)
     body = wire.take_body()
     if body is None:
-        body = await _receive_all(receive, limit, settings.body_timeout_s)
+        body = await _receive_all(receive, limit)
     if len(body) > limit:
         raise _too_large(limit)
     encoding = headers.get(b"content-encoding")
     return body if encoding is None else await _inflate(body, encoding, limit)
 
 
-async def receive_upload(
-    wire: Wire, receive: Receive, headers: Mapping[bytes, bytes], settings: ServerSettings
-) -> bytes | Upload:
+def receive_upload(wire: Wire, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes | Upload:
     """Return a body that is passed on unread: whole where it has arrived, in pieces otherwise.
 
     `body_limit_mb` does not bound it, as no more than a piece is held at a time; the request's deadline does.
@@ -72,36 +69,26 @@ async def receive_upload(
     if body is not None:
         return body
     length = headers.get(b"content-length", b"")
-    return Upload(_pieces(receive, settings.body_timeout_s), int(length) if length.isdigit() else None)
+    return Upload(_pieces(receive), int(length) if length.isdigit() else None)
 
 
-async def _pieces(receive: Receive, timeout_s: float) -> AsyncIterator[bytes]:
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """Yield what arrives; the wire ends a body that stops or is too slow."""
     more = True
     while more:
-        message = await _next_piece(receive, timeout_s)
-        yield message.get("body", b"")
+        message: Any = await receive()
+        yield message.get("body", b"")  # a disconnect has none
         more = bool(message.get("more_body"))
 
 
-async def _next_piece(receive: Receive, timeout_s: float) -> Any:
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await receive()
-    except TimeoutError as error:
-        raise RequestTimeoutError("The request body stopped arriving.") from error
-
-
-async def _receive_all(receive: Receive, limit: int, timeout_s: float) -> bytes:
+async def _receive_all(receive: Receive, limit: int) -> bytes:
     pieces: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await _next_piece(receive, timeout_s)
-        piece: bytes = message.get("body", b"")  # a disconnect has none
+    size = 0
+    async for piece in _pieces(receive):
         pieces.append(piece)
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
-        more = bool(message.get("more_body"))
     return b"".join(pieces)
 
 

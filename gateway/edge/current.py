@@ -10,7 +10,7 @@ from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from policies.authenticate import Throttle
-from policies.stores.base import KeyStore
+from policies.stores.keys.base import KeyStore
 
 
 class Version(msgspec.Struct, frozen=True):

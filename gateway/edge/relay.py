@@ -69,6 +69,7 @@ _RETURNS: Final = frozenset(
 """Headers of a relayed answer that come back."""
 
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_PLAIN_QUERY: Final = re.compile(rb"[!-~]*")
 
 
 class Relaying:
@@ -100,7 +101,7 @@ class Relaying:
 
         async def make_call() -> RelayCall:
             headers = [line for line in scope["headers"] if line[0] in _TRAVELS]
-            body = await receive_upload(wire, receive, exchange.headers, version.settings.server)
+            body = receive_upload(wire, receive, exchange.headers)
             return RelayCall(
                 method=scope["method"],  # type: ignore[typeddict-item]  # only http scopes come here
                 path=_path(scope),
@@ -142,12 +143,13 @@ class RelayRoute:
         if not await allows(scope, send, *_METHODS):
             return
         if self._endpoint == "conversations":
-            await self._conversation(scope, receive, send, below.strip("/").partition("/")[0])
+            await self._conversation(scope, receive, send, below)
         else:
             await self._relaying.pass_on(scope, receive, send, endpoint=self._endpoint)
 
-    async def _conversation(self, scope: Scope, receive: Receive, send: Send, conversation_id: str) -> None:
+    async def _conversation(self, scope: Scope, receive: Receive, send: Send, below: str) -> None:
         exchange = exchange_of(scope)
+        conversation_id, _, rest = below.strip("/").partition("/")
         pipeline = self._current.version.pipeline
         caller = pipeline.authenticate(exchange)
         if not conversation_id:
@@ -159,6 +161,8 @@ class RelayRoute:
         if not isinstance(home, Bound):
             raise NotFoundError("There is nothing at this address.")
         await self._relaying.pass_on(scope, receive, send, endpoint=self._endpoint, upstream=home.upstream)
+        if scope["method"] == "DELETE" and not rest and 200 <= exchange.status < 300:  # type: ignore[typeddict-item]
+            await pipeline.continuity.forget(caller, conversation_id)
 
 
 class _Made(msgspec.Struct):
@@ -176,11 +180,12 @@ def _path(scope: Scope) -> str:
     """Return the path below `/v1` as it was sent, still encoded.
 
     Raises:
-        InvalidRequestError: it climbs, or holds what an address cannot.
+        InvalidRequestError: it climbs, or it or the query holds what an address cannot.
     """
     raw = scope["raw_path"].decode("latin-1").partition("?")[0]
     steps = scope["path"].split("/")
-    if not _PLAIN_PATH.fullmatch(raw) or ".." in steps or "." in steps or "\\" in scope["path"]:
+    is_plain = _PLAIN_PATH.fullmatch(raw) and _PLAIN_QUERY.fullmatch(scope["query_string"])
+    if not is_plain or ".." in steps or "." in steps or "\\" in scope["path"]:
         raise InvalidRequestError("This path cannot be relayed.", code="invalid_path")
     return raw.removeprefix("/v1")
 

@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 
 import cache.backends
 import gateway.upstreams.engines
-import policies.stores
+import policies.stores.keys
 import router.strategies
 from gateway.upstreams.catalogue import UPSTREAMS
 from gateway.upstreams.settings import AnyUpstream
@@ -33,7 +33,7 @@ def test_every_upstream_of_the_settings_is_in_the_catalogue() -> None:
 
 
 def test_every_key_store_has_a_fixture() -> None:
-    assert set(members.KEY_STORES) == modules(policies.stores) == set(KEY_STORES)
+    assert set(members.KEY_STORES) == modules(policies.stores.keys) == set(KEY_STORES)
 
 
 def test_every_strategy_has_a_fixture() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from policies.stores.base import KeyExistsError, KeyRecord, KeyStore
-from policies.stores.sqlite import SqliteKeyStore
+from policies.stores.keys.base import KeyExistsError, KeyRecord, KeyStore
+from policies.stores.keys.sqlite import SqliteKeyStore
 from tests.support.members import KEY_STORES
 
 
@@ -227,7 +227,7 @@ def test_a_file_that_another_process_makes_is_seen(tmp_path: Path) -> None:
 def run_elsewhere(folder: Path, call: str) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from policies.stores.base import KeyRecord; from policies.stores.sqlite import SqliteKeyStore\n"
+        "from policies.stores.keys.base import KeyRecord; from policies.stores.keys.sqlite import SqliteKeyStore\n"
         f"store = SqliteKeyStore(Path(sys.argv[1]) / 'keys.db'); {call}; store.close()"
     )
     subprocess.run([sys.executable, "-c", program, str(folder)], check=True)

@@ -16,9 +16,9 @@ from gateway.upstreams.engines.http1 import Http1Engine
 from gateway.upstreams.engines.httpx2 import Httpx2Engine, make_client
 from gateway.upstreams.settings import AnthropicUpstream, EchoUpstream, OpenAIUpstream
 from gateway.upstreams.transport import Engine
-from policies.stores.base import KeyStore
-from policies.stores.memory import MemoryKeyStore
-from policies.stores.sqlite import SqliteKeyStore
+from policies.stores.keys.base import KeyStore
+from policies.stores.keys.memory import MemoryKeyStore
+from policies.stores.keys.sqlite import SqliteKeyStore
 from router.settings import RouterSettings
 
 
@@ -78,7 +78,7 @@ KEY_STORES: Final[Mapping[str, Callable[[Path], KeyStore]]] = {
     "memory": lambda folder: MemoryKeyStore(),
     "sqlite": lambda folder: SqliteKeyStore(folder / "keys.db"),
 }
-"""By module of `policies.stores`."""
+"""By module of `policies.stores.keys`."""
 
 RESPONSE_STORES: Final[Mapping[str, Callable[[Path, Callable[[], float], int], ResponseStore]]] = {
     "memory": lambda folder, clock, max_bytes: MemoryResponseStore(max_bytes, clock),

@@ -14,7 +14,7 @@ from gateway.domain.errors import InvalidRequestError, NotFoundError
 from gateway.edge.current import Current
 from policies.authenticate import make_key
 from policies.settings import Name, Patterns
-from policies.stores.base import KeyExistsError, KeyRecord
+from policies.stores.keys.base import KeyExistsError, KeyRecord
 
 
 class KeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

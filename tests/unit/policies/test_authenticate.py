@@ -9,7 +9,7 @@ from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError
 from gateway.domain.secret import Secret
 from policies.authenticate import KEY_PREFIX, KeyRing, digest_of, make_key
 from policies.settings import KeySettings, OrganisationSettings, TeamSettings
-from policies.stores.base import KeyRecord
+from policies.stores.keys.base import KeyRecord
 
 ADDRESS = "192.0.2.1"
 SECRET = "sk-tw-0123456789abcdef"

@@ -8,8 +8,8 @@ from policies.catalogue import build_limiter, build_sanitiser, open_key_store
 from policies.rate_limit import ConcurrencyLimit
 from policies.sanitise.size import PromptSize
 from policies.settings import GuardSettings, Limits
-from policies.stores.base import KeyRecord
-from policies.stores.memory import MemoryKeyStore
+from policies.stores.keys.base import KeyRecord
+from policies.stores.keys.memory import MemoryKeyStore
 
 
 def test_the_policies_are_built_from_their_settings() -> None:

@@ -9,7 +9,6 @@ import zstandard
 
 from gateway.domain.errors import (
     InvalidRequestError,
-    RequestTimeoutError,
     RequestTooLargeError,
     UnsupportedMediaError,
 )
@@ -107,15 +106,6 @@ async def test_a_body_that_grows_over_the_limit_is_not_read_to_its_end() -> None
         await read_body(wire, messages, {}, SETTINGS)
 
     assert messages.given == 3
-
-
-async def test_a_body_that_stops_arriving_is_given_up() -> None:
-    async def silent() -> Any:
-        await asyncio.Event().wait()
-
-    wire: Any = Connection(None)
-    with pytest.raises(RequestTimeoutError):
-        await read_body(wire, silent, {}, ServerSettings(body_timeout_s=0.01))
 
 
 async def test_a_caller_who_leaves_ends_the_body() -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from policies.stores.base import KeyExistsError, KeyRecord
+from policies.stores.keys.base import KeyExistsError, KeyRecord
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS api_key (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from policies.stores.base import KeyExistsError, KeyRecord
+from policies.stores.keys.base import KeyExistsError, KeyRecord
 
 
 class MemoryKeyStore:
