@@ -177,7 +177,9 @@ def _continued(request: ResponsesRequest, kept: Kept) -> ResponsesRequest:
     now = _items(request.document)
     plain = msgspec.json.encode([*_without_traces(before), *now])
     body = request.edited({"input": plain, "previous_response_id": b"null"})
-    return type(request)(body, {**request.document, "input": [*before, *now]}, is_faithful=False)
+    continued = type(request)(body, {**request.document, "input": [*before, *now]}, is_faithful=False)
+    continued.previous_response_id = None  # the document names it still, for the answer to repeat
+    return continued
 
 
 def _items(document: Mapping[str, Any]) -> list[Item]:

@@ -186,7 +186,9 @@ def _read_carefully(body: bytes, levels: Sequence[Level]) -> Any:
     try:
         if not body.isascii():
             body.decode()
-        document = msgspec.json.decode(without_lone_surrogates(body))
+        text = without_lone_surrogates(body)
+        document = msgspec.json.decode(text)
+        _refuse_depth(text)
         if isinstance(document, dict):
             _refuse_repeated(_split(body), levels, "")
     except UnicodeDecodeError as error:
@@ -200,6 +202,15 @@ def _read_carefully(body: bytes, levels: Sequence[Level]) -> Any:
             message = "The request body is empty; a JSON object was expected."
         raise InvalidRequestError(message, code="invalid_json") from error
     return document
+
+
+def _refuse_depth(text: bytes) -> None:
+    """Refuse what the strict decoder finds too deep, so that whatever writes the document later has room for it."""
+    try:
+        jiter.from_json(text)
+    except ValueError as error:
+        if str(error).startswith("recursion"):
+            raise RecursionError from error
 
 
 def _split(body: bytes) -> Members:

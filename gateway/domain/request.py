@@ -43,6 +43,11 @@ class ModelRequest:
         """Whether the same request deserves the same answer again: nothing is kept of it, and nothing else counts."""
         return True
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body holds all of the prompt, rather than continuing what whoever answers has kept."""
+        return True
+
     def edited(self, edits: Mapping[str, bytes]) -> bytes:
         """Return the body with top-level members replaced, or put first where they are absent.
 

@@ -54,7 +54,7 @@ class ResponsesRequest(ModelRequest):
     """One request for a response.
 
     Attributes:
-        previous_response_id: the response this one continues, or None.
+        previous_response_id: the response this one continues and whoever answers must know, or None.
         conversation_id: the stored conversation this request belongs to, or None.
         is_stored: whether the response is to be kept for later calls, as it is unless the caller says no.
     """
@@ -72,9 +72,14 @@ class ResponsesRequest(ModelRequest):
         self.is_stored = document.get("store") is not False
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the body holds all of the prompt; see `ModelRequest.is_whole`."""
+        return not self.previous_response_id and not self.conversation_id
+
+    @property
     def may_be_shared(self) -> bool:
         """Whether nothing is kept of it: a stored response has an id that later calls refer to."""
-        return not self.is_stored and self.previous_response_id is None and self.conversation_id is None
+        return not self.is_stored and self.is_whole
 
 
 class InputTokensRequest(ResponsesRequest):

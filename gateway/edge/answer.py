@@ -25,7 +25,7 @@ def exchange_of(scope: Scope) -> Exchange:
 
 
 async def send_answer(send: Send, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
-    """Send a complete answer; the request's id and the length are added."""
+    """Send a complete answer; the request's id, by the name its clients know, and the length are added."""
     _begin(exchange, status, headers, body)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -40,7 +40,10 @@ def answer_at_once(wire: Wire, exchange: Exchange, headers: Headers, body: bytes
 def _begin(exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
     exchange.status = status
     exchange.first_byte_s = exchange.elapsed_s
-    headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", exchange.request_id.encode("ascii")))
+    request_id = exchange.request_id.encode("ascii")
+    headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", request_id))
+    if exchange.shape in ANTHROPIC:
+        headers.append((b"request-id", request_id))
 
 
 async def send_json(send: Send, exchange: Exchange, document: object, status: int = 200) -> None:
@@ -53,8 +56,6 @@ async def send_error(send: Send, exchange: Exchange, error: GatewayError) -> Non
     exchange.error = error
     shape = exchange.shape
     headers = [JSON, *error_headers(error)]
-    if shape in ANTHROPIC:
-        headers.append((b"request-id", exchange.request_id.encode("ascii")))
     await send_answer(send, exchange, status_of(error, shape), headers, error_body(error, exchange.request_id, shape))
 
 

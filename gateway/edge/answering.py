@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
@@ -30,6 +31,9 @@ from gateway.upstreams.base import PlainReply, StreamReply
 
 _MOST_DROPPED: Final = 1024
 """Bytes of the list of members that a translated request lost; long conversations may repeat one many times."""
+
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
+"""What a header's value must not hold, and callers may have in the names of members."""
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -77,6 +81,7 @@ class AnswerRoute:
     def __init__(self, current: Current, operation: Operation, *, around_asgi: bool) -> None:
         self._current = current
         self._operation = operation
+        self.shape = operation.shape
         self._around_asgi = around_asgi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +115,10 @@ async def _send_stream(send: Send, exchange: Exchange, stream: StreamReply, wire
     exchange.first_byte_s = exchange.elapsed_s
     exchange.patience.allow(seconds_allowed(exchange.headers, is_streaming=True) - exchange.first_byte_s)
     headers[:1] = HEADERS
-    headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+    request_id = exchange.request_id.encode("ascii")
+    headers.append((b"x-request-id", request_id))
+    if exchange.shape in ANTHROPIC:
+        headers.append((b"request-id", request_id))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     try:
         while block is not None:
@@ -132,9 +140,8 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
     headers = [JSON, *_decided(exchange.routed_model, decision.tier, decision.confidence, decision.reason)]
     headers += reply.headers
     if reply.dropped:
-        headers.append((b"x-tierway-dropped", ", ".join(reply.dropped).encode("ascii", "replace")[:_MOST_DROPPED]))
-    if exchange.shape in ANTHROPIC:
-        headers.append((b"request-id", exchange.request_id.encode("ascii")))
+        dropped = _UNPRINTABLE.sub("?", ", ".join(reply.dropped)[:_MOST_DROPPED])
+        headers.append((b"x-tierway-dropped", dropped.encode("ascii")))
     if exchange.hit is not None:
         headers.append((b"x-tierway-cache", b"hit;%b;1.00;%d" % (exchange.hit.kind.encode(), exchange.hit.age_s)))
     elif exchange.miss_reason != "off":

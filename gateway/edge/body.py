@@ -73,11 +73,17 @@ def receive_upload(wire: Wire, receive: Receive, headers: Mapping[bytes, bytes])
 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
-    """Yield what arrives; the wire ends a body that stops or is too slow."""
+    """Yield what arrives; the wire ends a body that stops or is too slow.
+
+    Raises:
+        InvalidRequestError: the caller left. A body that is passed on must not end as if it were whole.
+    """
     more = True
     while more:
         message: Any = await receive()
-        yield message.get("body", b"")  # a disconnect has none
+        if message["type"] == "http.disconnect":
+            raise InvalidRequestError("The caller left before the body was complete.")
+        yield message.get("body", b"")
         more = bool(message.get("more_body"))
 
 

@@ -8,12 +8,13 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.domain.errors import NotFoundError, ShuttingDownError
+from gateway.domain.request import Shape
 from gateway.domain.usage import NO_USAGE
 from gateway.edge.answer import EXCHANGE, send_error
 from gateway.edge.current import Current
@@ -27,7 +28,17 @@ from gateway.upstreams.base import PlainReply
 
 log = logging.getLogger("tierway")
 
-Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+class HotRoute(Protocol):
+    """A route that is called without the framework; `shape` is what its callers speak."""
+
+    @property
+    def shape(self) -> Shape:
+        """Return what its callers speak, for errors."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _QUIET: Final = frozenset({"health", "metrics"})
@@ -46,7 +57,7 @@ class Lifetime:
         hot: path to handler.
     """
 
-    def __init__(self, app: ASGIApp, current: Current, hot: Mapping[str, Handler]) -> None:
+    def __init__(self, app: ASGIApp, current: Current, hot: Mapping[str, HotRoute]) -> None:
         self._app = app
         self._current = current
         self._hot = hot
@@ -60,9 +71,12 @@ class Lifetime:
             return
         wire: Wire = scope[SCOPE_KEY]  # type: ignore[literal-required]  # put there by the wire itself
         exchange = self._open(scope, wire)
-        handler = self._hot.get(scope["path"])
-        if handler is None:
-            handler, send = self._app, _observed(send, exchange)
+        hot = self._hot.get(scope["path"])
+        handler: ASGIApp = self._app if hot is None else hot
+        if hot is not None:
+            exchange.shape = hot.shape
+        else:
+            send = _observed(send, exchange)
             if "//" in scope["path"] and not scope["path"].startswith("/v1//"):
                 handler = _nothing_here
         telemetry = self._current.telemetry
@@ -88,7 +102,10 @@ class Lifetime:
             await self._close(exchange)
 
     def _open(self, scope: Scope, wire: Wire) -> Exchange:
-        headers = dict(scope["headers"])
+        lines: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]  # the wire makes a list
+        headers = dict(lines)
+        if len(headers) != len(lines):
+            headers = _joined(lines)
         sent_id = headers.get(b"x-request-id")
         if sent_id is not None and _SANE_ID.fullmatch(sent_id):
             request_id = sent_id.decode("ascii")
@@ -148,6 +165,14 @@ def _observed(send: Send, exchange: Exchange) -> Send:
         await send(message)
 
     return observe
+
+
+def _joined(lines: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return headers by name, the values of one that stands there several times as one (RFC 9110 section 5.3)."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in lines:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  ASGI's signature

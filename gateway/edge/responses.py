@@ -114,6 +114,6 @@ def _full(item: Item) -> Item:
 
 
 def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_ITEMS:
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= _MOST_ITEMS:
         raise InvalidRequestError(f"'limit' must be a whole number from 1 to {_MOST_ITEMS}.", param="limit")
     return int(text)

@@ -72,4 +72,6 @@ def _code(error: UpstreamRefusedError) -> str:
         return "model_not_found"
     if error.type == "invalid_request_error" and error.message.startswith("prompt is too long"):
         return "context_length_exceeded"
+    if error.status in (404, 405):  # of servers that only speak like Anthropic's, whatever type they name
+        return "not_found"
     return _CODES.get(error.type, error.type)

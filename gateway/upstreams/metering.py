@@ -166,8 +166,8 @@ class TokenEstimator:
         self._answer_ratio = 4.0
 
     def learn(self, request: ModelRequest, usage: Usage, answer_bytes: int = 0) -> None:
-        """Take in one reported usage."""
-        if usage.prompt_tokens >= self._TOKENS_THAT_TEACH:
+        """Take in one reported usage; of prompts that are not in the body, it says nothing of bytes."""
+        if request.is_whole and usage.prompt_tokens >= self._TOKENS_THAT_TEACH:
             seen = len(request.body) / usage.prompt_tokens
             self._prompt_ratio += self._SHARE * (seen - self._prompt_ratio)
         if answer_bytes and usage.output_tokens >= self._TOKENS_THAT_TEACH:

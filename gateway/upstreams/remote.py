@@ -80,7 +80,7 @@ class Remote:
         self._query = "&".join(part for part in (url.query, urlencode(account.query)) if part)
         self._headers = _lines(account.headers)
         self._defaults = _lines(account.defaults)
-        self._targets = {shape: self._target(dialect.path) for shape, dialect in DIALECTS.items()}
+        self._targets = {shape: self._target(self._below(dialect.path)) for shape, dialect in DIALECTS.items()}
         self._estimators: dict[str, TokenEstimator] = {}
 
     async def answer(self, call: ModelCall) -> Reply:
@@ -142,6 +142,10 @@ class Remote:
         theirs = [line for line in callers if line[0] not in names and (admitted is None or line[0] in admitted)]
         given = {name for name, _ in theirs}
         return [line for line in own if line[0] not in given] + theirs
+
+    def _below(self, path: str) -> str:
+        """Return a path without the `/v1` that the base URL ends in: Anthropic's have it in the path, OpenAI's not."""
+        return path.removeprefix("/v1") if self._path.endswith("/v1") else path
 
     def _target(self, path: str, query: str = "") -> bytes:
         query = "&".join(part for part in (self._query, query) if part)

@@ -22,7 +22,7 @@ def frame(payload: bytes) -> bytes:
 
 def named_frame(event: bytes, payload: bytes) -> bytes:
     """Return one event with a name, as the Responses and Messages APIs send them."""
-    return b"event: " + event.replace(b"\n", b"") + b"\n" + frame(payload)
+    return b"event: " + event.replace(b"\n", b"").replace(b"\r", b"") + b"\n" + frame(payload)
 
 
 class EventSplitter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +46,13 @@ _COUNTS: Final[Mapping[Shape, Document]] = {
 """Shapes that ask for a number of tokens, and what their answer has besides."""
 
 _SAMPLING: Final = ("temperature", "top_k", "top_p")
+_UNKNOWN_HERE: Final = re.compile(
+    r"deprecated|unsupported|not support|n't support|not permitted|unrecogni[sz]ed|unknown", re.IGNORECASE
+)
+"""How servers say that a model has no such member, rather than that its value is wrong."""
+
+_MAY_BE_UNKNOWN: Final = ("responses", "input_tokens", "count_tokens")
+"""Shapes that servers are taken to know until one says that it does not."""
 
 _NO_SUCH_PATH: Final = frozenset({404, 405, 501})
 """Statuses by which servers say that they do not know an operation."""
@@ -67,14 +75,14 @@ async def ask(upstream: Upstream, call: ModelCall) -> Reply:
     shape = call.request.shape
     if shape not in upstream.shapes:
         way = _way(upstream.shapes, shape)
-        if _continues_there(call.request):
+        if not call.request.is_whole:
             message = "This model's upstream has no Responses API, and so nothing that this request could continue."
             raise InvalidRequestError(message, code="unsupported_parameter", param="previous_response_id")
         return await _translated(upstream, call, way)
     try:
         return await upstream.answer(call)
     except (UpstreamRefusedError, UpstreamGarbledError) as error:
-        is_known = shape not in ("responses", "input_tokens") or _continues_there(call.request)
+        is_known = shape not in _MAY_BE_UNKNOWN or not call.request.is_whole
         if is_known or not _knows_no_such_path(error):
             raise
         try:
@@ -83,11 +91,6 @@ async def ask(upstream: Upstream, call: ModelCall) -> Reply:
             raise error from None
         upstream.shapes = {known for known in upstream.shapes if known != shape}
         return reply
-
-
-def _continues_there(request: ModelRequest) -> bool:
-    """Tell whether a request continues what only an upstream has: no other shape has words for that."""
-    return isinstance(request, ResponsesRequest) and bool(request.previous_response_id or request.conversation_id)
 
 
 def _knows_no_such_path(error: UpstreamRefusedError | UpstreamGarbledError) -> bool:
@@ -141,7 +144,7 @@ async def _asked(upstream: Upstream, call: ModelCall, translation: Translation) 
         return await upstream.answer(msgspec.structs.replace(call, request=translation.request))
     except UpstreamRefusedError as error:
         named = {name for name in _SAMPLING if name in translation.document and name in error.message}
-        if error.status != 400 or not named:
+        if error.status != 400 or not named or not _UNKNOWN_HERE.search(error.message):
             raise
     translation.leave_out(named)
     reply = await upstream.answer(msgspec.structs.replace(call, request=translation.request))

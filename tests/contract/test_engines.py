@@ -15,6 +15,7 @@ import trustme
 import uvloop
 
 from gateway.domain.errors import (
+    RequestTimeoutError,
     UpstreamError,
     UpstreamGarbledError,
     UpstreamOverloadedError,
@@ -23,10 +24,11 @@ from gateway.domain.errors import (
 )
 from gateway.upstreams.engines import http1
 from gateway.upstreams.engines.http1 import READ_AHEAD_BYTES, Http1Engine, Http1Response
-from gateway.upstreams.transport import Engine, EngineResponse, Request
+from gateway.upstreams.transport import Engine, EngineResponse, Request, Upload
 from tests.support.members import ENGINES, Origin
 from tests.support.moment import PATIENCE_S, Moment
 from tests.support.scripted_upstream import ABORT, CLOSE, ScriptedUpstream, head, plain, raw, stream
+from tests.support.sink import Incoming, Sink
 
 MakeEngine = Callable[..., Engine]
 
@@ -710,3 +712,171 @@ async def until_complete(response: EngineResponse) -> None:
 
 async def test_contracts_are_kept_on_the_gateways_own_loop() -> None:
     assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
+
+
+# ---------------------------------------------------------------- uploads
+
+
+def upload(*pieces: bytes, length: int | None = None, waits_for: Moment | None = None) -> Request:
+    """Return a request whose body arrives in pieces, the last one after a moment."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for index, piece in enumerate(pieces):
+            if waits_for is not None and index == len(pieces) - 1:
+                await waits_for.reached()
+            yield piece
+
+    return Request(b"/v1/files", ((b"content-type", b"text/plain"),), Upload(chunks(), length))
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as started:
+        yield started
+
+
+OK_HEAD = head(200, [("content-length", "2")]) + b"ok"
+
+
+@pytest.mark.parametrize("length", [6, None])
+async def test_an_upload_arrives_piece_by_piece(make_engine: MakeEngine, sink: Sink, length: int | None) -> None:
+    go_on = Moment("the last piece")
+    request = upload(b"abc", b"", b"def", length=length, waits_for=go_on)
+    asked = asyncio.ensure_future(ask(make_engine(sink.port), request))
+    with await asyncio.to_thread(sink.accept) as incoming:
+        first = await asyncio.to_thread(incoming.read if length else lambda _: incoming.chunk(), 3)
+        go_on.happen()
+        second = await asyncio.to_thread(incoming.read if length else lambda _: incoming.chunk(), 3)
+        last = b"" if length else await asyncio.to_thread(incoming.chunk)
+        incoming.send(OK_HEAD)
+
+        assert await asked == b"ok"
+
+    assert (first, second, last) == (b"abc", b"def", b"")
+    assert incoming.request_line == "POST /v1/files HTTP/1.1"
+    framing = {name: incoming.headers.get(name) for name in ("content-length", "transfer-encoding")}
+    expected = (str(length), None) if length else (None, "chunked")
+    assert tuple(framing.values()) == expected
+
+
+async def test_an_upload_is_sent_no_faster_than_it_is_taken(make_engine: MakeEngine, sink: Sink) -> None:
+    taken, size = 0, 64 * 2**20
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(64):
+            taken += 2**20
+            yield b"x" * 2**20
+
+    request = Request(b"/v1/files", (), Upload(chunks(), size))
+    asked = asyncio.ensure_future(ask(make_engine(sink.port), request))
+    with await asyncio.to_thread(sink.accept) as incoming:
+        await asyncio.sleep(0.3)
+        held = taken
+        assert await asyncio.to_thread(incoming.skip, size) == size
+        incoming.send(OK_HEAD)
+
+        assert await asked == b"ok"
+
+    assert held < size / 2
+
+
+async def test_an_upload_that_fails_is_aborted(make_engine: MakeEngine, sink: Sink) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"abc"
+        raise RequestTimeoutError("The request body stopped arriving.")
+
+    asked = asyncio.ensure_future(ask(make_engine(sink.port), Request(b"/v1/files", (), Upload(chunks()))))
+    with await asyncio.to_thread(sink.accept) as incoming:
+        first = await asyncio.to_thread(incoming.chunk)
+        after = await asyncio.to_thread(incoming.chunk)
+
+    with pytest.raises(RequestTimeoutError):
+        await asked
+    assert first == b"abc"
+    assert after is None
+
+
+async def test_a_cancelled_upload_is_aborted(make_engine: MakeEngine, sink: Sink) -> None:
+    request = upload(b"abc", b"def", waits_for=Moment())
+    asked = asyncio.ensure_future(ask(make_engine(sink.port), request))
+    with await asyncio.to_thread(sink.accept) as incoming:
+        assert await asyncio.to_thread(incoming.chunk) == b"abc"
+        asked.cancel()
+
+        assert await asyncio.to_thread(incoming.chunk) is None
+    with contextlib.suppress(asyncio.CancelledError):
+        await asked
+
+
+async def test_an_upload_refused_early_is_answered(make_engine: MakeEngine, sink: Sink) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b"x" * 2**16
+            await asyncio.sleep(0.001)
+
+    async def status_of(request: Request) -> int:
+        response = await make_engine(sink.port).send(request)
+        await read(response)
+        return response.status
+
+    asked = asyncio.ensure_future(status_of(Request(b"/v1/files", (), Upload(chunks(), 1000 * 2**16))))
+    with await asyncio.to_thread(sink.accept) as incoming:
+        await asyncio.to_thread(incoming.read, 1000)
+        incoming.send(head(413, [("content-length", "2")]) + b"no")
+        drained = asyncio.ensure_future(asyncio.to_thread(drain, incoming))
+
+        assert await asked == 413
+        await drained
+
+
+def drain(incoming: Incoming) -> None:
+    with contextlib.suppress(OSError):
+        incoming.skip(1000 * 2**16 - 1000)
+
+
+async def test_an_upload_to_a_server_that_leaves_is_a_failure(make_engine: MakeEngine, sink: Sink) -> None:
+    go_on = Moment()
+    asked = asyncio.ensure_future(ask(make_engine(sink.port), upload(b"abc", b"def", length=6, waits_for=go_on)))
+    with await asyncio.to_thread(sink.accept) as incoming:
+        await asyncio.to_thread(incoming.read, 3)
+    go_on.happen()
+
+    with pytest.raises(UpstreamUnreachableError):
+        await asked
+
+
+async def test_an_upload_does_not_reuse_a_connection_that_may_have_died(
+    make_engine: MakeEngine, upstream: ScriptedUpstream
+) -> None:
+    engine = make_engine(upstream.port)
+    upstream.script(raw(OK_HEAD), raw(OK_HEAD, CLOSE), raw(OK_HEAD))
+    for _ in range(2):
+        assert await ask(engine) == b"ok"
+    await asyncio.to_thread(upstream.last.closed.wait)
+
+    assert await ask(engine, upload(b"abc", length=3)) == b"ok"
+    assert upstream.last.body == b"abc"
+
+
+@pytest.mark.parametrize("method", [b"GET", b"DELETE", b"HEAD"])
+async def test_other_methods_are_asked(make_engine: MakeEngine, upstream: ScriptedUpstream, method: bytes) -> None:
+    body = b"" if method == b"HEAD" else b"ok"
+    upstream.script(raw(head(200, [("content-length", "2")]) + body), OK)
+    engine = make_engine(upstream.port)
+
+    found = await ask(engine, Request(b"/v1/files/f", (), b"", method))
+    after = await ask(engine)
+
+    assert upstream.requests[0].method == method.decode()
+    assert (found, after) == (body, b"ok")
+
+
+TARGETS = ["/v1/files/a%20b%2Fc%C3%A9", "/v1/files/f?a=%20+&b[]=x|y&c='\"", "/v1/files/a:b@c;d=e,f!$&'()*~", "/a//b/?"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_the_target_is_sent_as_it_is(engine: Engine, upstream: ScriptedUpstream, target: str) -> None:
+    await ask(engine, Request(target.encode(), (), b"", b"GET"))
+
+    assert upstream.last.target == target

@@ -109,9 +109,10 @@ class MessagesReader:
         elif event.type == "content_block_delta":
             self.generated_bytes += size_of(event.delta)
         elif event.type == "message_delta":
-            self._is_final = True
             later = read_messages_usage(event.usage)
-            self._usage = self._usage.updated(later) if self._usage is not None and later is not None else later
+            if later is not None:
+                self._is_final = True
+                self._usage = later if self._usage is None else self._usage.updated(later)
         elif event.type == "message_stop":
             self.finished = True
         return True

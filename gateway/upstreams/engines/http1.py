@@ -270,7 +270,7 @@ class _Connection(asyncio.Protocol):
         self._is_sent = upload is None
         self._transport.write(message)
         if upload is not None:
-            await self._send(upload)
+            await self._send_until_answered(upload)
         try:
             while not self._head_done:
                 await self._wait()
@@ -278,6 +278,27 @@ class _Connection(asyncio.Protocol):
             if not self._head_bytes:
                 raise _StaleConnectionError from error
             raise
+
+    async def _send_until_answered(self, upload: Upload) -> None:
+        """Send a body in a task of its own, as an answer may come while the caller pauses.
+
+        Raises:
+            Exception: what the upload raised, or what ended the connection.
+        """
+        sender = self._loop.create_task(self._send(upload))
+        sender.add_done_callback(self._note_sent)
+        try:
+            while not self._head_done and not sender.done():
+                await self._wait()
+            if sender.done():
+                sender.result()
+        finally:
+            sender.cancel()
+
+    def _note_sent(self, sender: asyncio.Task[None]) -> None:
+        if not sender.cancelled():
+            sender.exception()  # looked at, as the answer may have come first
+        self._wake()
 
     async def _send(self, upload: Upload) -> None:
         """Send a body as it arrives, no faster than the socket takes it; stop when the answer is there already."""
@@ -288,6 +309,8 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(chunk if upload.length is not None else b"%x\r\n%b\r\n" % (len(chunk), chunk))
             if self._writable is not None:
                 await self._writable
+                if self._head_done:
+                    return
         if self._transport is not None and upload.length is None:
             self._transport.write(b"0\r\n\r\n")
         self._is_sent = True
@@ -392,6 +415,8 @@ class _Connection(asyncio.Protocol):
         names = {name for name, _ in self.headers}
         self._until_close = not names & {b"content-length", b"transfer-encoding"} and status not in (204, 304)
         self._head_done = True
+        if self._writable is not None:  # a server that has answered may never read the rest of an upload
+            self.resume_writing()
         if self._is_head:  # a length is announced and nothing follows; the parser waits for it, so it serves no more
             self._complete, self._keep_alive = True, False
 

@@ -66,6 +66,7 @@ class Httpx2Engine:
             url,
             headers=headers,
             content=content.chunks if isinstance(content, Upload) else content,
+            extensions={"target": request.target},  # as it is: a URL would encode it anew
         )
         try:
             return await self._client.send(message, stream=True)

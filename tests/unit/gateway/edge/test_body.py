@@ -108,12 +108,13 @@ async def test_a_body_that_grows_over_the_limit_is_not_read_to_its_end() -> None
     assert messages.given == 3
 
 
-async def test_a_caller_who_leaves_ends_the_body() -> None:
+async def test_a_body_whose_caller_left_is_no_whole_body() -> None:
     async def gone() -> Any:
         return {"type": "http.disconnect"}
 
     wire: Any = Connection(None)
-    assert await read_body(wire, gone, {}, SETTINGS) == b""
+    with pytest.raises(InvalidRequestError):
+        await read_body(wire, gone, {}, SETTINGS)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, LIMIT])
@@ -130,14 +131,17 @@ async def test_compressed_bodies_are_inflated(encoding: bytes, compress: Any, si
 
 async def test_a_long_compressed_body_is_inflated() -> None:
     body = bytes(range(256)) * 390
-    compressed = gzip.compress(body, compresslevel=0)
+    compressed = gzip.compress(body, compresslevel=0, mtime=0)
     assert len(compressed) > 64 * 1024
 
     assert await read(compressed, content_encoding=b"gzip") == body
 
 
 async def test_gzip_members_that_follow_one_another_are_one_body() -> None:
-    assert await read(gzip.compress(b"one") + gzip.compress(b"two"), content_encoding=b"gzip") == b"onetwo"
+    assert (
+        await read(gzip.compress(b"one", mtime=0) + gzip.compress(b"two", mtime=0), content_encoding=b"gzip")
+        == b"onetwo"
+    )
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [(b"gzip", gzip.compress), (b"zstd", zstandard.compress)])
@@ -148,7 +152,7 @@ async def test_a_body_that_inflates_over_the_limit_is_refused(encoding: bytes, c
 
 
 @pytest.mark.parametrize(
-    "body", [b"{}", gzip.compress(b"{}" * 50)[:-9], gzip.compress(b"{}") + b"trailing", b"\x1f\x8b"]
+    "body", [b"{}", gzip.compress(b"{}" * 50, mtime=0)[:-9], gzip.compress(b"{}", mtime=0) + b"trailing", b"\x1f\x8b"]
 )
 async def test_broken_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequestError) as caught:
@@ -170,4 +174,4 @@ async def test_other_encodings_are_refused(encoding: bytes) -> None:
 
 async def test_a_body_of_very_many_empty_gzip_members_is_refused() -> None:
     with pytest.raises(InvalidRequestError):
-        await read(gzip.compress(b"") * 4000, content_encoding=b"gzip")
+        await read(gzip.compress(b"", mtime=0) * 4000, content_encoding=b"gzip")

@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from gateway.domain.request import Shape
 from gateway.edge.answer import exchange_of
 from gateway.edge.lifetime import Lifetime
 from gateway.edge.wire import SCOPE_KEY
@@ -29,20 +30,23 @@ class QuietWire:
 async def test_a_stream_that_waits_for_its_last_bytes_leaves_no_timer() -> None:
     seen: list[Exchange] = []
 
-    async def handler(scope: Any, receive: Any, send: Any) -> None:
-        exchange = exchange_of(scope)
-        seen.append(exchange)
+    class Route:
+        shape: Shape = "chat"
 
-        async def close() -> None:
-            exchange.patience.wait(60.0)
-            exchange.patience.rest()
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            exchange = exchange_of(scope)
+            seen.append(exchange)
 
-        exchange.on_close(close)
+            async def close() -> None:
+                exchange.patience.wait(60.0)
+                exchange.patience.rest()
+
+            exchange.on_close(close)
 
     current: Any = SimpleNamespace(telemetry=Telemetry())
     scope: Any = {"type": "http", "path": "/hot", "headers": [], "client": ("192.0.2.1", 1), SCOPE_KEY: QuietWire()}
     nothing: Any = None
 
-    await Lifetime(nothing, current, {"/hot": handler})(scope, nothing, nothing)
+    await Lifetime(nothing, current, {"/hot": Route()})(scope, nothing, nothing)
 
     assert seen[0].patience._handle is None
