@@ -77,6 +77,8 @@ class Lifetime:
             exchange.shape = hot.shape
         else:
             send = _observed(send, exchange)
+            if b"anthropic-version" in exchange.headers:
+                exchange.shape = "messages"
             if "//" in scope["path"] and not scope["path"].startswith("/v1//"):
                 handler = _nothing_here
         telemetry = self._current.telemetry

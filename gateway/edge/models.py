@@ -50,8 +50,6 @@ class ModelsRoute:
         if not await allows(scope, send, "GET"):
             return
         is_for_anthropic = b"anthropic-version" in exchange.headers
-        if is_for_anthropic:
-            exchange.shape = "messages"
         version = self._current.version
         caller = version.pipeline.authenticate(exchange)
         names = [name for name in version.pipeline.router.names() if caller.may_use(name)]

@@ -172,7 +172,7 @@ class _Made(msgspec.Struct):
 def _id_of(answer: bytes) -> str:
     try:
         return msgspec.json.decode(answer, type=_Made).id
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
 
 
@@ -197,6 +197,8 @@ async def _send_relayed(send: Send, exchange: Exchange, reply: RelayReply, wire:
     allowed_s = seconds_allowed(exchange.headers, is_streaming=True)
     exchange.patience.allow(allowed_s - exchange.first_byte_s)
     headers = [line for line in reply.headers if line[0] in _RETURNS]
+    if reply.status in (204, 304):  # which may announce the length of what they do not send
+        headers = [line for line in headers if line[0] != b"content-length"]
     headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
     headers.append((b"x-tierway-overhead-ms", b"%.3f" % (exchange.overhead_s * 1000)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

@@ -11,6 +11,7 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp, ControllerRouterHandler
 
+from gateway.domain.errors import InvalidRequestError
 from gateway.edge.admin.router import admin_router
 from gateway.edge.answer import EXCHANGE
 from gateway.edge.answering import OPERATIONS, AnswerRoute
@@ -100,6 +101,8 @@ def _litestar(handlers: list[ControllerRouterHandler], current: Current, origins
 def _answer_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer what the framework or one of its routes raised, in OpenAI's shape."""
     exchange = request.scope[EXCHANGE]  # type: ignore[literal-required]  # put there by `Lifetime`
+    if isinstance(error, UnicodeDecodeError | RecursionError):  # the framework reads bodies of the admin API only
+        error = InvalidRequestError("The request body is not valid JSON.", code="invalid_json")
     known = exchange.error = as_gateway_error(error)
     if known is not error and known.status >= 500:
         log.error("request failed", exc_info=error, extra={"request_id": exchange.request_id})

@@ -14,12 +14,12 @@ from litestar.types import Receive, Scope, Send
 from gateway.edge.admin.router import admin_router
 from gateway.edge.answer import JSON, allows, exchange_of, send_answer
 from gateway.edge.schema_bodies import ANSWERS, ERRORS, REQUESTS
-from gateway.edge.schema_paths import SECURITY, SECURITY_SCHEMES, admin_failures, raw_paths
+from gateway.edge.schema_paths import FAILURES, SECURITY, SECURITY_SCHEMES, admin_failures, raw_paths
 
 _DESCRIPTION: Final = (
-    "Every path below `/v1` is also there without `/v1`, and every path with a `/` at its end. Each answers OPTIONS "
-    "with 204 and the methods it knows, and HEAD where it answers GET. A gateway on loopback that knows no key asks "
-    "for none."
+    "Every path below `/v1` is also there without `/v1`, and every path with a `/` at its end. Each but the operators' "
+    "answers OPTIONS with 204 and the methods it knows, and HEAD where it answers GET. A gateway on loopback that "
+    "knows no key asks for none."
 )
 
 
@@ -32,6 +32,7 @@ def openapi_document() -> bytes:
     document: dict[str, Any] = described.openapi_schema.to_schema()
     components = document.setdefault("components", {})
     components["schemas"] = {**components.get("schemas", {}), **REQUESTS, **ANSWERS, **ERRORS}
+    components["responses"] = FAILURES
     components["securitySchemes"] = SECURITY_SCHEMES
     for operations in document["paths"].values():
         for operation in operations.values():

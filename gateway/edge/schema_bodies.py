@@ -156,6 +156,18 @@ REQUESTS: Final[dict[str, Schema]] = {
 }
 """Bodies of requests by name; names of members may not differ from the judged ones by letter case only."""
 
+_HELLO: Final[Schema] = {"model": "auto", "messages": [{"role": "user", "content": "Say hello."}]}
+
+EXAMPLES: Final[dict[str, Schema]] = {
+    "ChatRequest": _HELLO,
+    "ResponsesRequest": {"model": "auto", "input": "Say hello."},
+    "MessagesRequest": {**_HELLO, "max_tokens": 64},
+    "CountTokensRequest": _HELLO,
+    "EmbeddingsRequest": {"model": "auto", "input": ["Say hello."]},
+    "CompletionsRequest": {"model": "auto", "prompt": "Once upon a time"},
+}
+"""The least that a request of each kind holds."""
+
 ANSWERS: Final[dict[str, Schema]] = {
     "ChatCompletion": _given(
         "OpenAI's CreateChatCompletionResponse; an upstream's own is passed on as it is.",
@@ -187,6 +199,14 @@ ANSWERS: Final[dict[str, Schema]] = {
         usage={"type": "object"},
     ),
     "TokenCount": _given("How many tokens a prompt has, counted or estimated.", input_tokens=_COUNT),
+    "InputTokens": _given(
+        "How many tokens an input has, counted or estimated.",
+        object={"const": "response.input_tokens"},
+        input_tokens=_COUNT,
+    ),
+    "CompactedResponse": _given(
+        "Items that stand for a conversation, as the upstream made them.", output=_list_of({"type": "object"})
+    ),
     "Embeddings": _given(
         "OpenAI's CreateEmbeddingResponse.", object={"const": "list"}, data=_list_of({"type": "object"})
     ),
@@ -216,6 +236,12 @@ ANSWERS: Final[dict[str, Schema]] = {
         first_id=_OPTIONAL_TEXT,
         last_id=_OPTIONAL_TEXT,
     ),
+    "Event": {
+        "type": "object",
+        "description": "One server-sent event of a stream; `data` is a JSON document, or `[DONE]`.",
+        "required": ["data"],
+        "properties": {"event": _TEXT, "data": _TEXT},
+    },
     "Health": _given("Whether the gateway works.", status=_TEXT),
 }
 """Bodies of answers by name."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from gateway.edge.relay import ENDPOINTS
-from gateway.edge.schema_bodies import Schema, reference
+from gateway.edge.schema_bodies import EXAMPLES, Schema, reference
 
-SECURITY: Final = [{"bearer": []}, {"x-api-key": []}, {"api-key": []}]
+SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"x-api-key": []}, {"api-key": []}]
 """Any one of the ways to send a key."""
 
 SECURITY_SCHEMES: Final[dict[str, Schema]] = {
@@ -51,9 +51,16 @@ _PASSED_ON: Final = ("400", *_ALWAYS, "403", "404", "408", "502", "504", "defaul
 
 
 def failures(*statuses: str, words: Words = "openai") -> dict[str, Schema]:
-    """Return the error answers with these statuses."""
-    content = {"application/json": {"schema": _ERROR_BODIES[words]}}
-    return {status: {"description": _REASONS[status], "content": content} for status in sorted(statuses)}
+    """Return the error answers with these statuses, each a reference into `FAILURES`."""
+    return {status: {"$ref": f"#/components/responses/{words}-{status}"} for status in sorted(statuses)}
+
+
+FAILURES: Final[dict[str, Schema]] = {
+    f"{words}-{status}": {"description": reason, "content": {"application/json": {"schema": body}}}
+    for words, body in _ERROR_BODIES.items()
+    for status, reason in _REASONS.items()
+}
+"""Error answers by whose clients they are for, and status."""
 
 
 def admin_failures() -> dict[str, Schema]:
@@ -64,7 +71,7 @@ def admin_failures() -> dict[str, Schema]:
 def _answer(body: Schema, description: str, *, streams: bool = False) -> Schema:
     content: Schema = {"application/json": {"schema": body}}
     if streams:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {"schema": reference("Event")}
         description += " Server-sent events when `stream` is true."
     request_id = {"schema": {"type": "string"}, "description": "What the request log calls it."}
     return {"description": description, "content": content, "headers": {"x-request-id": request_id}}
@@ -85,7 +92,8 @@ def _asks_model(name: str, summary: str, asked: str, given: str, *, streams: boo
     """Return the path of an operation on a model."""
     statuses = _ASKED if words == "openai" else (*_ASKED, "529")
     responses = {"200": _answer(reference(given), "The answer.", streams=streams)} | failures(*statuses, words=words)
-    body = {"required": True, "content": {"application/json": {"schema": reference(asked)}}}
+    content = {"schema": reference(asked), "examples": {"least": {"value": EXAMPLES[asked]}}}
+    body = {"required": True, "content": {"application/json": content}}
     return {"post": _operation(name, summary, words, responses, requestBody=body)}
 
 
@@ -98,6 +106,13 @@ _RESPONSE_ID: Final = _parameter("response_id", "path", _STEP, "The response's i
 _VERSION: Final = _parameter(
     "anthropic-version", "header", {"type": "string"}, "Whether the answer is for Anthropic's clients: send any value."
 )
+
+
+def _links() -> dict[str, Schema]:
+    """Return where the id of a new response leads."""
+    found = {"response_id": "$response.body#/id"}
+    names = ("getResponse", "deleteResponse", "listInputItems")
+    return {name: {"operationId": name, "parameters": found} for name in names}
 
 
 def _page(most: int, *places: str) -> list[Schema]:
@@ -189,11 +204,19 @@ def _operations_paths() -> dict[str, Schema]:
 def raw_paths() -> dict[str, Schema]:
     """Return every path but the operators'."""
     asks = _asks_model
+    responses = asks("createResponse", "Make a response", "ResponsesRequest", "Response", streams=True)
+    responses["post"]["responses"]["200"]["links"] = _links()
     return {
         "/v1/chat/completions": asks(
             "createChatCompletion", "Answer a conversation", "ChatRequest", "ChatCompletion", streams=True
         ),
-        "/v1/responses": asks("createResponse", "Make a response", "ResponsesRequest", "Response", streams=True),
+        "/v1/responses": responses,
+        "/v1/responses/input_tokens": asks(
+            "countInputTokens", "Count an input's tokens", "ResponsesRequest", "InputTokens", streams=False
+        ),
+        "/v1/responses/compact": asks(
+            "compactResponse", "Shorten a conversation", "ResponsesRequest", "CompactedResponse", streams=False
+        ),
         **_stored_paths(),
         "/v1/messages": asks(
             "createMessage", "Answer a conversation", "MessagesRequest", "Message", streams=True, words="anthropic"

@@ -18,6 +18,7 @@ ADMIN_KEY = "admin-0123456789abcdef"
 SECRETS = {
     "TIERWAY_ADMIN_KEY": ADMIN_KEY,
     "OPENAI_API_KEY": "sk-made-up-openai",
+    "ANTHROPIC_API_KEY": "sk-ant-made-up",
     "AZURE_RESOURCE": "made-up",
     "AZURE_API_KEY": "made-up-azure",
     "SEARCH_CI_KEY": "sk-made-up-search-ci",
@@ -74,7 +75,7 @@ def test_provider_settings_are_good(tmp_path: Path) -> None:
     checked = tierway("check", "--config", str(EXAMPLES / "providers.yaml"), folder=tmp_path, environment=SECRETS)
 
     assert checked.returncode == 0, checked.stderr
-    assert "3 upstreams, 4 models, 1 keys" in checked.stdout
+    assert "4 upstreams, 5 models, 1 keys" in checked.stdout
 
 
 def test_the_settings_of_the_readme_are_good(tmp_path: Path) -> None:
