@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import Final, cast
 
 import msgspec
@@ -27,13 +28,13 @@ from gateway.upstreams.base import CountSupport, ModelCall, PlainReply, Reply, S
 from gateway.upstreams.dialects.catalogue import DIALECTS
 from gateway.upstreams.sse import DONE, EventSplitter, frame, named_frame
 from gateway.upstreams.translators.base import Call, Document, StreamTranslator, Translator
-from gateway.upstreams.translators.messages.chat_to_messages import ChatToMessages
-from gateway.upstreams.translators.messages.messages_to_chat import MessagesToChat
-from gateway.upstreams.translators.responses.chat_to_responses import ChatToResponses
-from gateway.upstreams.translators.responses.responses_to_chat import ResponsesToChat
 
-_TO_CHAT: Final[Mapping[Shape, Translator]] = {"responses": ResponsesToChat(), "messages": MessagesToChat()}
-_FROM_CHAT: Final[Mapping[Shape, Translator]] = {"messages": ChatToMessages(), "responses": ChatToResponses()}
+_TO_CHAT: Final[frozenset[Shape]] = frozenset({"responses", "messages"})
+"""Shapes of callers that can be served by chat."""
+
+_FROM_CHAT: Final[tuple[Shape, ...]] = ("messages", "responses")
+"""Shapes of upstreams that can serve chat, in the order they are preferred."""
+
 _REQUESTS: Final[Mapping[Shape, type[ModelRequest]]] = {
     "chat": ChatRequest,
     "messages": MessagesRequest,
@@ -161,6 +162,25 @@ def _counted(upstream: Upstream, call: ModelCall) -> PlainReply:
     return PlainReply(body=msgspec.json.encode(document), usage=NO_USAGE, dropped=())
 
 
+@cache
+def _translators() -> Mapping[tuple[Shape, Shape], Translator]:
+    """Return the translators by the shapes they translate a request from and to.
+
+    Imported with the first request that needs one: they take a megabyte, and many gateways relay only.
+    """
+    from gateway.upstreams.translators.messages.chat_to_messages import ChatToMessages  # noqa: PLC0415
+    from gateway.upstreams.translators.messages.messages_to_chat import MessagesToChat  # noqa: PLC0415
+    from gateway.upstreams.translators.responses.chat_to_responses import ChatToResponses  # noqa: PLC0415
+    from gateway.upstreams.translators.responses.responses_to_chat import ResponsesToChat  # noqa: PLC0415
+
+    return {
+        ("chat", "messages"): ChatToMessages(),
+        ("chat", "responses"): ChatToResponses(),
+        ("messages", "chat"): MessagesToChat(),
+        ("responses", "chat"): ResponsesToChat(),
+    }
+
+
 class Translation:
     """One request on its way through translators, and its answer's way back.
 
@@ -177,7 +197,7 @@ class Translation:
         answer_id, created = secrets.token_hex(16), int(time.time())
         shape = self._shape
         for spoken in way:
-            translator = _TO_CHAT[shape] if spoken == "chat" else _FROM_CHAT[spoken]
+            translator = _translators()[shape, spoken]
             step = Call(request=document, model=call.model, answer_id=answer_id, created=created)
             self._steps.append((translator, step))
             translated = translator.request(document, max_output_tokens=call.max_output_tokens)
