@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.chat import ChatRequest
 from gateway.domain.errors import UnknownModelError
+from gateway.domain.request import ModelRequest
 from router.base import Choice, Decision
 from router.settings import RouterSettings
 from router.tiers import Router
@@ -20,7 +20,7 @@ class Strategy:
     def __init__(self, outcome: Any) -> None:
         self._outcome = outcome
 
-    def choose(self, request: ChatRequest) -> Choice:
+    def choose(self, request: ModelRequest) -> Choice:
         if isinstance(self._outcome, Exception):
             raise self._outcome
         found: Choice = self._outcome
