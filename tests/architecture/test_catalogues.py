@@ -4,7 +4,9 @@ import pkgutil
 from typing import get_args, get_type_hints
 
 import cache.backends
+import gateway.stored
 import gateway.upstreams.engines
+import policies.stores.holds
 import policies.stores.keys
 import router.strategies
 from gateway.upstreams.catalogue import UPSTREAMS
@@ -34,6 +36,16 @@ def test_every_upstream_of_the_settings_is_in_the_catalogue() -> None:
 
 def test_every_key_store_has_a_fixture() -> None:
     assert set(members.KEY_STORES) == modules(policies.stores.keys) == set(KEY_STORES)
+
+
+def test_every_hold_store_has_a_fixture() -> None:
+    assert set(members.HOLD_STORES) == modules(policies.stores.holds) - {"redis_plan"}  # a part of the Redis store
+
+
+def test_every_response_store_has_a_fixture() -> None:
+    beside = {"responses", "sealing"}  # what uses them
+
+    assert set(members.RESPONSE_STORES) == modules(gateway.stored) - beside
 
 
 def test_every_strategy_has_a_fixture() -> None:

@@ -16,10 +16,14 @@ from gateway.upstreams.engines.http1 import Http1Engine
 from gateway.upstreams.engines.httpx2 import Httpx2Engine, make_client
 from gateway.upstreams.settings import AnthropicUpstream, EchoUpstream, OpenAIUpstream
 from gateway.upstreams.transport import Engine
+from policies.stores.holds.base import HoldStore, OnExpiry
+from policies.stores.holds.journal import JournaledHoldStore
+from policies.stores.holds.memory import MemoryHoldStore
 from policies.stores.keys.base import KeyStore
 from policies.stores.keys.memory import MemoryKeyStore
 from policies.stores.keys.sqlite import SqliteKeyStore
 from router.settings import RouterSettings
+from tests.support.redis_server import shared_hold_store
 
 
 class Origin:
@@ -79,6 +83,13 @@ KEY_STORES: Final[Mapping[str, Callable[[Path], KeyStore]]] = {
     "sqlite": lambda folder: SqliteKeyStore(folder / "keys.db"),
 }
 """By module of `policies.stores.keys`."""
+
+HOLD_STORES: Final[Mapping[str, Callable[[Path, Callable[[], float], OnExpiry], HoldStore]]] = {
+    "memory": lambda folder, clock, on_expiry: MemoryHoldStore(clock, on_expiry),
+    "journal": lambda folder, clock, on_expiry: JournaledHoldStore(folder / "holds", clock, on_expiry),
+    "redis": shared_hold_store,
+}
+"""By module of `policies.stores.holds`: a store with a clock and what becomes of holds whose lease ended."""
 
 RESPONSE_STORES: Final[Mapping[str, Callable[[Path, Callable[[], float], int], ResponseStore]]] = {
     "memory": lambda folder, clock, max_bytes: MemoryResponseStore(max_bytes, clock),

@@ -1,0 +1,1 @@
+"""Where capacity is counted and held: one protocol, one store a module."""
