@@ -10,7 +10,7 @@ from gateway.domain.chat import ChatRequest, edits_for_usage
 from gateway.domain.request import ModelRequest
 from gateway.domain.secret import Secret
 from gateway.domain.usage import Usage
-from gateway.upstreams.dialects.base import NULL, Answer, decode, is_there, size_of
+from gateway.upstreams.dialects.base import NULL, Answer, EventReader, decode, is_there, size_of
 from gateway.upstreams.errors import in_band
 from gateway.upstreams.metering import read_usage
 
@@ -52,12 +52,12 @@ class ChatDialect:
 
     def read(self, body: bytes, secret: Secret | None) -> Answer:
         """Read a plain answer; see `Dialect.read`."""
-        answer = decode(_ANSWER, body, "The upstream's answer is not the JSON object of a chat completion.")
+        answer = decode(_ANSWER, body, "The upstream's answer is not the JSON object of a completion.")
         if is_there(answer.error):
             raise in_band(answer.error, secret)
         return Answer(read_usage(answer.usage), answer.model or "", size_of(answer.choices))
 
-    def reader(self, request: ModelRequest, secret: Secret | None) -> ChatReader:
+    def reader(self, request: ModelRequest, secret: Secret | None) -> EventReader:
         """Return what reads a stream."""
         return ChatReader(wants_usage=cast(ChatRequest, request).wants_usage, secret=secret)
 

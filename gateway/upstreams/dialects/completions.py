@@ -6,12 +6,12 @@ from typing import Final, cast
 
 import msgspec
 
-from gateway.domain.chat import edits_for_usage
 from gateway.domain.completions import CompletionsRequest
 from gateway.domain.request import ModelRequest
 from gateway.domain.secret import Secret
 from gateway.domain.usage import Usage
-from gateway.upstreams.dialects.base import NULL, Answer, decode, is_there, size_of
+from gateway.upstreams.dialects.base import NULL, EventReader, decode, is_there
+from gateway.upstreams.dialects.chat import ChatDialect
 from gateway.upstreams.errors import in_band
 from gateway.upstreams.metering import read_usage
 
@@ -21,41 +21,21 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Answer(msgspec.Struct):
-    choices: msgspec.Raw = NULL
-    model: str | None = None
-    usage: msgspec.Raw = NULL
-    error: msgspec.Raw = NULL
-
-
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: msgspec.Raw = NULL
     error: msgspec.Raw = NULL
 
 
-_ANSWER: Final = msgspec.json.Decoder(_Answer)
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
 
 
-class CompletionsDialect:
-    """How requests to continue a text are sent, and their answers read."""
+class CompletionsDialect(ChatDialect):
+    """How requests to continue a text are sent, and their answers read: plain ones as those of chat."""
 
     path = "/completions"
-    ends_with_done = True
 
-    def edits(self, request: ModelRequest) -> dict[str, bytes]:
-        """Ask for the usage of a stream; see `Dialect.edits`."""
-        return edits_for_usage(request.document) if request.stream else {}
-
-    def read(self, body: bytes, secret: Secret | None) -> Answer:
-        """Read a plain answer; see `Dialect.read`."""
-        answer = decode(_ANSWER, body, "The upstream's answer is not the JSON object of a completion.")
-        if is_there(answer.error):
-            raise in_band(answer.error, secret)
-        return Answer(read_usage(answer.usage), answer.model or "", size_of(answer.choices))
-
-    def reader(self, request: ModelRequest, secret: Secret | None) -> CompletionsReader:
+    def reader(self, request: ModelRequest, secret: Secret | None) -> EventReader:
         """Return what reads a stream."""
         return CompletionsReader(wants_usage=cast(CompletionsRequest, request).wants_usage, secret=secret)
 
