@@ -7,11 +7,13 @@ import contextlib
 import ctypes
 import gc
 import logging
+import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from types import FrameType
 from typing import Any, Final, cast
 
 import uvicorn
@@ -140,6 +142,17 @@ class _MainServer(uvicorn.Server):
             scheme = "https" if self.config.is_ssl else "http"
             name = f"[{address[0]}]" if ":" in address[0] else address[0]
             self._when_ready(f"{scheme}://{name}:{address[1]}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at a first signal, with status 0 in the end; at a second one at once, by SIGTERM.
+
+        SIGINT would be an exception, which every task and the log would hear of.
+        """
+        del sig, frame
+        if self.should_exit:
+            self.force_exit = True
+            self._captured_signals.append(signal.SIGTERM)
+        self.should_exit = True
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Stop taking work, let requests finish, then end."""

@@ -33,7 +33,6 @@ ADMINISTERED = {**ECHO, "server": {"admin_key": ADMIN_KEY}}
 REVOKED_WITHIN_S = 2.0
 """The promise is one second; the rest is for a slow machine."""
 
-STOPPED = (0, -signal.SIGTERM)
 """How a process ends that was told to: by itself, or by the same signal once its work is done."""
 
 
@@ -392,7 +391,7 @@ def test_operations_move_to_their_own_address(start_gateway: StartGateway) -> No
     assert get(gateway.address, "/readyz").status == 200
     assert get(side, "/v1/models").status == 404
     assert ask(gateway).status == 200
-    assert gateway.stop() in STOPPED
+    assert gateway.stop() == 0
 
 
 @pytest.fixture(scope="module")
@@ -609,7 +608,7 @@ def test_stream_in_flight_is_finished_before_the_process_ends(
         assert rest == last + done
         assert piece == b""
         assert client.is_closed_by_peer()
-    assert gateway.wait_for_exit() in STOPPED
+    assert gateway.wait_for_exit() == 0
     assert gateway.wait_for_log(request_id="drained")["status"] == 200
 
 
@@ -629,7 +628,7 @@ def test_stream_that_never_ends_is_told_why_it_is_cut(start_gateway: StartGatewa
         assert last is not None
         assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "shutting_down"
         assert client.is_closed_by_peer()
-    assert gateway.wait_for_exit() in STOPPED
+    assert gateway.wait_for_exit() == 0
     upstream.last.closed.wait()
     assert gateway.wait_for_log(request_id="cut")["code"] == "shutting_down"
     never.happen()
@@ -650,8 +649,28 @@ def test_plain_call_that_never_ends_is_a_503_at_the_end(
 
     assert answer.status == 503
     assert answer.json()["error"]["code"] == "shutting_down"
-    assert gateway.wait_for_exit() in STOPPED
+    assert gateway.wait_for_exit() == 0
     upstream.last.closed.wait()
+    never.happen()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_the_process_at_once(
+    start_gateway: StartGateway, upstream: ScriptedUpstream, sent: signal.Signals
+) -> None:
+    never = Moment()
+    upstream.script(plain({}, before=[never]))
+    gateway = start_gateway(relay_settings(upstream.url))
+    with WireClient(gateway.address) as client:
+        client.send(chat_bytes(chat()))
+        upstream.wait_for_request()
+        gateway.terminate()
+        wait_until(lambda: not is_listening(gateway), "the end of listening")
+
+        gateway.process.send_signal(sent)
+
+        assert gateway.wait_for_exit() == -signal.SIGTERM
+        upstream.last.closed.wait()
     never.happen()
 
 
