@@ -33,6 +33,7 @@ class Exchange:
     Attributes:
         route: the operation, for metrics.
         shape: what the caller's clients speak, for errors.
+        query: of the request's target, as sent, without its question mark.
         patience: how long this request waits for upstreams, and the deadline it must be answered by.
         started: seconds of `time.perf_counter`.
         upstream_s: seconds spent waiting for upstreams, up to the first byte of a stream.
@@ -41,7 +42,7 @@ class Exchange:
 
     __slots__ = (
         "_closers", "address", "attempts", "caller", "cost_microusd", "decision", "error", "first_byte_s", "headers",
-        "hit", "miss_reason", "patience", "reply", "request", "request_id", "route", "routed_model",
+        "hit", "miss_reason", "patience", "query", "reply", "request", "request_id", "route", "routed_model",
         "shape", "started", "status", "upstream", "upstream_s", "usage",
     )  # fmt: skip
 
@@ -55,6 +56,7 @@ class Exchange:
         self.patience = Patience(task)
         self.route = "other"
         self.shape: Shape = "chat"
+        self.query = b""
         self.caller: Caller | None = None
         self.request: ModelRequest | None = None
         self.decision: Decision | None = None

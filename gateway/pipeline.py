@@ -236,6 +236,7 @@ class Pipeline:
             model=model.model or name,
             patience=exchange.patience,
             headers=headers,
+            query=exchange.query,
             max_output_tokens=model.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
         )
         asked_at = time.perf_counter()

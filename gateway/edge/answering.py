@@ -89,6 +89,7 @@ class AnswerRoute:
         exchange = exchange_of(scope)
         exchange.route = self._operation.name
         exchange.shape = self._operation.shape
+        exchange.query = scope["query_string"]
         if scope["method"] != "POST" and not await allows(scope, send, "POST"):  # type: ignore[typeddict-item]
             return
         version = self._current.version

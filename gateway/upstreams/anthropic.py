@@ -50,6 +50,7 @@ def anthropic(name: str, settings: AnthropicUpstream, transport: Transport) -> R
         defaults={"anthropic-version": API_VERSION},
         secret=settings.api_key,
         forwarded=FORWARDED,
+        forwards_query=True,  # its clients send `?beta=true`
         passed_on=PASSED_ON,
     )
 

@@ -26,6 +26,7 @@ class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
         model: the model's name at the upstream.
         patience: how long the caller waits.
         headers: the caller's headers that travel on (tracing), names in lower case.
+        query: of the caller's target.
         max_output_tokens: the longest answer to ask for where a bound is demanded and the caller set none.
     """
 
@@ -33,6 +34,7 @@ class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     patience: Patience
     headers: Headers = ()
+    query: bytes = b""
     max_output_tokens: int = DEFAULT_OUTPUT_TOKENS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -29,6 +30,9 @@ _HOP_BY_HOP: Final = frozenset(
 )
 """Headers of one connection (RFC 9110 section 7.6.1), which a relayed answer does not take along."""
 
+_PLAIN_QUERY: Final = re.compile(rb"[!-~]*")
+"""What a target may hold."""
+
 Refusal = Callable[[int, Headers, bytes], UpstreamError]
 """From status, headers and body of an answer that is none to the error it stands for."""
 
@@ -43,6 +47,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         defaults: of calls whose caller sends no such header.
         secret: the credential, which is taken out of the server's words.
         forwarded: headers of callers that go to this kind of server.
+        forwards_query: whether the queries of callers do, where nothing is translated.
         passed_on: headers of the server that callers get to see; those that end in `-` are prefixes.
     """
 
@@ -52,6 +57,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     defaults: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     forwarded: frozenset[bytes] = frozenset()
+    forwards_query: bool = False
     passed_on: tuple[bytes, ...] = ()
 
 
@@ -94,7 +100,10 @@ class Remote:
         headers = [*self._headers, (b"accept", accept), *self._defaults]
         if call.headers:
             headers = self._with_callers(headers, call.headers, self._account.forwarded)
-        message = Request(self._targets[request.shape], headers, request.edited(edits))
+        target = self._targets[request.shape]
+        if call.query and _PLAIN_QUERY.fullmatch(call.query) and self._account.forwards_query:
+            target += (b"&" if b"?" in target else b"?") + call.query
+        message = Request(target, headers, request.edited(edits))
         response = await self._transport.send(message, call.patience)
         try:
             if not 200 <= response.status < 300:

@@ -142,13 +142,13 @@ async def _asked(upstream: Upstream, call: ModelCall, translation: Translation) 
     if unwanted:
         translation.leave_out(unwanted)
     try:
-        return await upstream.answer(msgspec.structs.replace(call, request=translation.request))
+        return await upstream.answer(msgspec.structs.replace(call, request=translation.request, query=b""))
     except UpstreamRefusedError as error:
         named = {name for name in _SAMPLING if name in translation.document and name in error.message}
         if error.status != 400 or not named or not _UNKNOWN_HERE.search(error.message):
             raise
     translation.leave_out(named)
-    reply = await upstream.answer(msgspec.structs.replace(call, request=translation.request))
+    reply = await upstream.answer(msgspec.structs.replace(call, request=translation.request, query=b""))
     upstream.unwanted[call.model] = named | (unwanted or set())
     return reply
 

@@ -542,6 +542,35 @@ def test_version_and_betas_of_the_caller_travel(mixed: Mixed) -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize(
+    ("model", "query", "target"),
+    [
+        ("claude", "beta=true", "/v1/messages?beta=true"),
+        ("claude", "a=%20b&c", "/v1/messages?a=%20b&c"),
+        ("claude", "", "/v1/messages"),
+        ("both", "beta=true", "/v1/messages"),
+        ("chat", "beta=true", "/v1/chat/completions"),
+    ],
+)
+def test_query_travels_to_anthropic_only(mixed: Mixed, model: str, query: str, target: str) -> None:
+    mixed[model].script(plain(completion() if model == "chat" else claude_message()))
+
+    answer = mixed.post(f"{MESSAGES}?{query}" if query else MESSAGES, messages_request(model=model))
+
+    assert answer.status == 200
+    assert mixed[model].last.target == target
+
+
+@pytest.mark.parametrize("repeated", [("anthropic-beta", "a-1"), ("tracestate", "x=1")])
+def test_every_line_of_a_header_travels(mixed: Mixed, repeated: tuple[str, str]) -> None:
+    mixed["claude"].script(plain(claude_message()))
+    name, value = repeated
+
+    mixed.post(MESSAGES, messages_request(), repeated, (name, "later"))
+
+    assert mixed["claude"].last.headers[name] == f"{value}, later"
+
+
 # ---------------------------------------------------------------- counting tokens
 
 
