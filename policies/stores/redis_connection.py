@@ -246,9 +246,7 @@ class RedisConnection:
             self._idle.set()
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
-        connection = self._connection
-        if connection is None or await connection.can_read():
-            # Nothing is under way, so what can be read is the end: the server went away while nobody asked.
+        if await self._has_ended():
             await self._disconnect()
             await self._connect()
         taken, self._queue = self._queue[:MAX_PIPELINE], self._queue[MAX_PIPELINE:]
@@ -258,6 +256,13 @@ class RedisConnection:
         self._under_way = []
         # Those who were just answered often call again at once; let them, so that they share the next pipeline too.
         await asyncio.sleep(0)
+
+    async def _has_ended(self) -> bool:
+        """Tell whether there is no connection any more, when nothing is under way: what can be read is its end."""
+        try:
+            return self._connection is None or await self._connection.can_read()
+        except (RedisError, OSError, EOFError):
+            return True
 
     async def _connect(self) -> None:
         """Make a connection, teach it the scripts, and send the backlog."""

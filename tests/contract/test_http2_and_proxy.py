@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -23,16 +24,25 @@ REQUEST = Request(b"/v1/chat/completions", [(b"content-type", b"application/json
 
 
 class Http2Server(asyncio.Protocol):
-    """Answers each request over HTTP/2 with the path it asked for."""
+    """Answers each request over HTTP/2 with the path it asked for.
 
-    def __init__(self) -> None:
+    Args:
+        open_: the connections that have not ended; the loop must not be closed before them.
+    """
+
+    def __init__(self, open_: set[Http2Server]) -> None:
+        self._open = open_
         self._state = H2Connection(H2Configuration(client_side=False))
         self._paths: dict[int, bytes] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._open.add(self)
         self._state.initiate_connection()
         self._transport.write(self._state.data_to_send())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open.discard(self)
 
     def data_received(self, data: bytes) -> None:
         for event in self._state.receive_data(data):
@@ -60,9 +70,13 @@ async def http2_port(tmp_path: Path) -> AsyncIterator[int]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["h2"])
-    server = await asyncio.get_running_loop().create_server(Http2Server, "127.0.0.1", 0, ssl=context)
+    open_: set[Http2Server] = set()
+    server = await asyncio.get_running_loop().create_server(partial(Http2Server, open_), "127.0.0.1", 0, ssl=context)
     yield server.sockets[0].getsockname()[1]
     server.close()
+    while open_:  # noqa: ASYNC110  a moment, and no event to wait for
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0)
 
 
 @pytest.fixture
