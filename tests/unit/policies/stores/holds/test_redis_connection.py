@@ -110,7 +110,8 @@ async def test_a_connection_the_server_closed_while_idle_is_made_again_unnoticed
     connection = connect(server.url)
     await connection.open()
     server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    await asyncio.sleep(0.1)
+    kept: Any = connection._connection
+    await reached(lambda: kept._reader.at_eof() or kept._reader.exception() is not None)
 
     assert await connection.call(pack("ECHO", "x")) == b"x"
     assert connection.failures == 0
