@@ -77,8 +77,8 @@ class Sweep:
     """Looks at every connection of a server a few times a second.
 
     A timer for each request costs it 1.5 us; a look at 2,000 connections costs 3.4 ms. In one go, these made the 99th
-    percentile of other requests 41 % and 127 % longer in two runs of tests/soak/slow_sockets.py, in pieces 10 % and
-    13 %. The pieces are spread over a tick at most: what is left then, as when thousands time out at once, follows
+    percentile of other requests 41 to 130 % longer in three runs of tests/soak/slow_sockets.py on a quiet machine, in
+    pieces 3 to 27 % in six. The pieces are spread over a tick at most: what is left then, as when thousands time out at once, follows
     without a pause, or connections could be opened faster than they are ended.
 
     Args:
