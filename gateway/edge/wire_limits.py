@@ -78,8 +78,8 @@ class Sweep:
 
     A timer for each request costs it 1.5 us; a look at 2,000 connections costs 3.4 ms. In one go, these made the 99th
     percentile of other requests 41 to 130 % longer in three runs of tests/soak/slow_sockets.py on a quiet machine, in
-    pieces 3 to 27 % in six. The pieces are spread over a tick at most: what is left then, as when thousands time out at once, follows
-    without a pause, or connections could be opened faster than they are ended.
+    pieces 3 to 27 % in six. The pieces are spread over a tick at most: what is left then, as when thousands time out at
+    once, follows without a pause, or connections could be opened faster than they are ended.
 
     Args:
         limits: the bounds in time.
