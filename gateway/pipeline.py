@@ -116,7 +116,7 @@ class Pipeline:
         self,
         exchange: Exchange,
         endpoint: str,
-        make_call: Callable[[], Awaitable[RelayCall]],
+        make_call: Callable[[], RelayCall],
         *,
         upstream: str | None = None,
     ) -> RelayReply:
@@ -125,7 +125,7 @@ class Pipeline:
         Args:
             exchange: is filled in; its caller is known.
             endpoint: the family of paths it belongs to, empty where the caller's policy need not admit it.
-            make_call: reads what is needed of the request.
+            make_call: makes what is passed on, once the caller may have it passed on.
             upstream: who must answer it; the one that `relay.upstream` names where absent.
         """
         caller = exchange.caller or self.authenticate(exchange)
@@ -138,7 +138,7 @@ class Pipeline:
             raise NotFoundError("No upstream is configured for this address ('relay.upstream' of the settings).")
         await self._reserve(exchange, caller, None)
         exchange.upstream = name
-        call = await make_call()
+        call = make_call()
         asked_at = time.perf_counter()
         try:
             reply = await target.relay(call)
@@ -146,11 +146,6 @@ class Pipeline:
             exchange.upstream_s += time.perf_counter() - asked_at
         exchange.on_close(reply.close)
         return reply
-
-    @property
-    def relays_to(self) -> str | None:
-        """The upstream that other paths of OpenAI's API are relayed to."""
-        return self._relays_to
 
     def authenticate(self, exchange: Exchange) -> Caller:
         """Tell who asks; also for routes without the other stages."""

@@ -40,10 +40,17 @@ def answer_at_once(wire: Wire, exchange: Exchange, headers: Headers, body: bytes
 def _begin(exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
     exchange.status = status
     exchange.first_byte_s = exchange.elapsed_s
+    headers.append((b"content-length", b"%d" % len(body)))
+    headers += id_lines(exchange)
+
+
+def id_lines(exchange: Exchange) -> Headers:
+    """Return the request's id, by the names its clients know."""
     request_id = exchange.request_id.encode("ascii")
-    headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", request_id))
+    lines = [(b"x-request-id", request_id)]
     if exchange.shape in ANTHROPIC:
-        headers.append((b"request-id", request_id))
+        lines.append((b"request-id", request_id))
+    return lines
 
 
 async def send_json(send: Send, exchange: Exchange, document: object, status: int = 200) -> None:

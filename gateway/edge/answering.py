@@ -18,11 +18,10 @@ from gateway.domain.messages import read_count_tokens, read_messages
 from gateway.domain.money import format_usd
 from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.responses import read_compact, read_input_tokens, read_responses
-from gateway.edge.answer import JSON, Headers, allows, answer_at_once, exchange_of, send_answer
+from gateway.edge.answer import JSON, Headers, allows, answer_at_once, exchange_of, id_lines, send_answer
 from gateway.edge.body import read_body
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
-from gateway.edge.errors import ANTHROPIC
 from gateway.edge.explain import ExplainedStream, explain_document
 from gateway.edge.sse import HEADERS, error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
@@ -116,10 +115,7 @@ async def _send_stream(send: Send, exchange: Exchange, stream: StreamReply, wire
     exchange.first_byte_s = exchange.elapsed_s
     exchange.patience.allow(seconds_allowed(exchange.headers, is_streaming=True) - exchange.first_byte_s)
     headers[:1] = HEADERS
-    request_id = exchange.request_id.encode("ascii")
-    headers.append((b"x-request-id", request_id))
-    if exchange.shape in ANTHROPIC:
-        headers.append((b"request-id", request_id))
+    headers += id_lines(exchange)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     try:
         while block is not None:

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.domain.errors import NotFoundError, ShuttingDownError
 from gateway.domain.request import Shape
 from gateway.domain.usage import NO_USAGE
-from gateway.edge.answer import EXCHANGE, send_error
+from gateway.edge.answer import EXCHANGE, id_lines, send_error
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
 from gateway.edge.errors import as_gateway_error
@@ -155,7 +155,6 @@ class Lifetime:
 
 def _observed(send: Send, exchange: Exchange) -> Send:
     """Wrap `send` for answers that the framework makes: note the status, add the request's id."""
-    request_id = (b"x-request-id", exchange.request_id.encode("ascii"))
 
     async def observe(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -163,7 +162,7 @@ def _observed(send: Send, exchange: Exchange) -> Send:
             exchange.first_byte_s = exchange.first_byte_s or exchange.elapsed_s
             headers = list(message["headers"])
             if not any(name == b"x-request-id" for name, _ in headers):
-                message["headers"] = [*headers, request_id]
+                message["headers"] = [*headers, *id_lines(exchange)]
         await send(message)
 
     return observe

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs
 
 from litestar.types import Receive, Scope, Send
 
-from gateway.domain.errors import GatewayError, InvalidRequestError, NotFoundError
-from gateway.edge.answer import allows, exchange_of, send_error, send_json
+from gateway.domain.errors import NotFoundError
+from gateway.edge.answer import allows, exchange_of, send_json
 from gateway.edge.current import Current
-from gateway.exchange import Exchange
+from gateway.edge.paging import limit_of
 from router.tiers import unknown_model
 
 _DEFAULT_PAGE: Final = 20
@@ -35,15 +35,9 @@ class ModelsRoute:
         self._root = root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
-        """Handle one request. Errors are sent from here, as the framework's layer knows no `request-id`."""
+        """Handle one request."""
         exchange = exchange_of(scope)
         exchange.route = "models"
-        try:
-            await self._list(scope, send, exchange)
-        except GatewayError as error:
-            await send_error(send, exchange, error)
-
-    async def _list(self, scope: Scope, send: Send, exchange: Exchange) -> None:
         asked = scope["path"].removeprefix(self._root)
         if asked and not asked.startswith("/"):
             raise NotFoundError("There is nothing at this address.")
@@ -85,10 +79,7 @@ def _page(names: list[str], query: dict[str, list[str]]) -> tuple[list[str], boo
     Raises:
         InvalidRequestError: `limit` is not a number from 1 to 1000.
     """
-    text = query.get("limit", [str(_DEFAULT_PAGE)])[-1]
-    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= _MOST_OF_A_PAGE:
-        raise InvalidRequestError(f"'limit' must be a whole number from 1 to {_MOST_OF_A_PAGE}.", param="limit")
-    limit = int(text)
+    limit = limit_of(query, default=_DEFAULT_PAGE, most=_MOST_OF_A_PAGE)
     before = query.get("before_id", [""])[-1]
     if before in names:
         end = names.index(before)

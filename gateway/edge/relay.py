@@ -17,6 +17,7 @@ from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import Exchange
 from gateway.stored.responses import Bound
 from gateway.upstreams.base import RelayCall, RelayReply
+from gateway.upstreams.transport import PLAIN_QUERY
 
 ENDPOINTS: Final = (
     "audio",
@@ -68,8 +69,10 @@ _RETURNS: Final = frozenset(
 )
 """Headers of a relayed answer that come back."""
 
+_SEEN_BYTES: Final = 64 * 1024
+"""How much of the answer is looked at for the id of a new conversation."""
+
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-_PLAIN_QUERY: Final = re.compile(rb"[!-~]*")
 
 
 class Relaying:
@@ -83,7 +86,14 @@ class Relaying:
         self._current = current
 
     async def pass_on(
-        self, scope: Scope, receive: Receive, send: Send, *, endpoint: str = "", upstream: str | None = None
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        endpoint: str = "",
+        upstream: str | None = None,
+        keep_bytes: int = 0,
     ) -> bytes:
         """Pass a request on and its answer back, both in pieces.
 
@@ -91,15 +101,16 @@ class Relaying:
             scope, receive, send: of the request.
             endpoint: the family of paths it belongs to, empty where no policy need admit it.
             upstream: who must answer it; the one of the settings where absent.
+            keep_bytes: how much of the answer is looked at.
 
         Returns:
-            The first bytes of a JSON answer, for those who must know an id; at most 64 KiB.
+            The first `keep_bytes` bytes of the answer's body, none of them when it broke off.
         """
         exchange = exchange_of(scope)
         wire: Wire = scope[SCOPE_KEY]  # type: ignore[literal-required]  # put there by the wire itself
         version = self._current.version
 
-        async def make_call() -> RelayCall:
+        def make_call() -> RelayCall:
             headers = [line for line in scope["headers"] if line[0] in _TRAVELS]
             body = receive_upload(wire, receive, exchange.headers)
             return RelayCall(
@@ -112,7 +123,7 @@ class Relaying:
             )
 
         reply = await version.pipeline.relay(exchange, endpoint, make_call, upstream=upstream)
-        return await _send_relayed(send, exchange, reply, wire)
+        return await _send_relayed(send, exchange, reply, wire, keep_bytes)
 
 
 class RelayRoute:
@@ -153,7 +164,7 @@ class RelayRoute:
         pipeline = self._current.version.pipeline
         caller = pipeline.authenticate(exchange)
         if not conversation_id:
-            answer = await self._relaying.pass_on(scope, receive, send, endpoint=self._endpoint)
+            answer = await self._relaying.pass_on(scope, receive, send, endpoint=self._endpoint, keep_bytes=_SEEN_BYTES)
             if (made := _id_of(answer)) and exchange.status < 300:
                 await pipeline.continuity.bind(caller, made, exchange.upstream)
             return
@@ -184,13 +195,13 @@ def _path(scope: Scope) -> str:
     """
     raw = scope["raw_path"].decode("latin-1").partition("?")[0]
     steps = scope["path"].split("/")
-    is_plain = _PLAIN_PATH.fullmatch(raw) and _PLAIN_QUERY.fullmatch(scope["query_string"])
+    is_plain = _PLAIN_PATH.fullmatch(raw) and PLAIN_QUERY.fullmatch(scope["query_string"])
     if not is_plain or ".." in steps or "." in steps or "\\" in scope["path"]:
         raise InvalidRequestError("This path cannot be relayed.", code="invalid_path")
     return raw.removeprefix("/v1")
 
 
-async def _send_relayed(send: Send, exchange: Exchange, reply: RelayReply, wire: Wire) -> bytes:
+async def _send_relayed(send: Send, exchange: Exchange, reply: RelayReply, wire: Wire, keep_bytes: int) -> bytes:
     """Send an answer as it arrives; once it has begun, a failure is the end of the connection."""
     exchange.status = reply.status
     exchange.first_byte_s = exchange.elapsed_s
@@ -205,7 +216,7 @@ async def _send_relayed(send: Send, exchange: Exchange, reply: RelayReply, wire:
     seen = b""
     try:
         async for chunk in reply.chunks():
-            if len(seen) < _SEEN_BYTES:
+            if len(seen) < keep_bytes:
                 seen += chunk
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except GatewayError as error:
@@ -213,7 +224,4 @@ async def _send_relayed(send: Send, exchange: Exchange, reply: RelayReply, wire:
         wire.hang_up()
         return b""
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-    return seen[:_SEEN_BYTES]
-
-
-_SEEN_BYTES: Final = 64 * 1024
+    return seen[:keep_bytes]

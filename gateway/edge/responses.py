@@ -14,6 +14,7 @@ from gateway.domain.errors import InvalidRequestError, NotFoundError
 from gateway.edge.answer import allows, exchange_of, send_json
 from gateway.edge.answering import AnswerRoute
 from gateway.edge.current import Current
+from gateway.edge.paging import limit_of
 from gateway.edge.relay import Relaying
 from gateway.stored.responses import Kept
 
@@ -94,7 +95,7 @@ def _page(items: list[Item], response_id: str, query: dict[str, list[str]]) -> d
     after = query.get("after", [""])[-1]
     ids = [item["id"] for item in named]
     start = ids.index(after) + 1 if after in ids else 0
-    limit = _limit(query.get("limit", [str(_DEFAULT_ITEMS)])[-1])
+    limit = limit_of(query, default=_DEFAULT_ITEMS, most=_MOST_ITEMS)
     page = named[start : start + limit]
     return {
         "object": "list",
@@ -111,9 +112,3 @@ def _full(item: Item) -> Item:
         return item
     kind = "output_text" if item.get("role") == "assistant" else "input_text"
     return {"status": "completed", **item, "content": [{"type": kind, "text": item["content"]}]}
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= _MOST_ITEMS:
-        raise InvalidRequestError(f"'limit' must be a whole number from 1 to {_MOST_ITEMS}.", param="limit")
-    return int(text)

@@ -8,7 +8,7 @@ from gateway.domain.errors import UpstreamError, UpstreamRefusedError
 from gateway.domain.secret import Secret
 from gateway.upstreams.base import Headers
 from gateway.upstreams.errors import refusal
-from gateway.upstreams.remote import Account, Remote
+from gateway.upstreams.remote import Account, Remote, own_headers
 from gateway.upstreams.settings import AnthropicUpstream
 from gateway.upstreams.transport import Transport
 
@@ -40,13 +40,10 @@ def anthropic(name: str, settings: AnthropicUpstream, transport: Transport) -> R
         settings: address, credential and headers.
         transport: how it is reached; owned.
     """
-    headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "tierway"}
-    headers |= {name.lower(): value for name, value in settings.headers.items()}
-    if settings.api_key is not None:
-        headers["x-api-key"] = settings.api_key.reveal()
+    credential = {} if settings.api_key is None else {"x-api-key": settings.api_key.reveal()}
     account = Account(
         base_url=settings.base_url,
-        headers=headers,
+        headers=own_headers(settings.headers, credential),
         defaults={"anthropic-version": API_VERSION},
         secret=settings.api_key,
         forwarded=FORWARDED,

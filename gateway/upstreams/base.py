@@ -149,9 +149,6 @@ class RelayReply(Protocol):
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives."""
 
-    async def read(self) -> bytes:
-        """Return the whole body, for answers known to be small."""
-
     async def close(self) -> None:
         """Stop the upstream if it has not finished."""
 

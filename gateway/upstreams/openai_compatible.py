@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.domain.request import Shape
 from gateway.upstreams.errors import refusal
-from gateway.upstreams.remote import Account, Remote
+from gateway.upstreams.remote import Account, Remote, own_headers
 from gateway.upstreams.settings import OpenAIUpstream
 from gateway.upstreams.transport import Transport
 
@@ -32,7 +32,7 @@ def openai_compatible(name: str, settings: OpenAIUpstream, transport: Transport)
     account = Account(
         base_url=settings.base_url,
         query=settings.query,
-        headers=_headers(settings),
+        headers=own_headers(settings.headers, _credential(settings)),
         secret=settings.api_key,
         forwarded=FORWARDED,
         passed_on=PASSED_ON,
@@ -40,11 +40,9 @@ def openai_compatible(name: str, settings: OpenAIUpstream, transport: Transport)
     return Remote(name, account, transport, shapes=shapes, refusal=partial(refusal, secret=settings.api_key))
 
 
-def _headers(settings: OpenAIUpstream) -> dict[str, str]:
-    headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "tierway"}
-    headers |= {name.lower(): value for name, value in settings.headers.items()}
-    if settings.api_key is not None:
-        name = settings.auth_header.lower()
-        key = settings.api_key.reveal()
-        headers[name] = f"Bearer {key}" if name == "authorization" else key
-    return headers
+def _credential(settings: OpenAIUpstream) -> dict[str, str]:
+    if settings.api_key is None:
+        return {}
+    key = settings.api_key.reveal()
+    is_bearer = settings.auth_header.lower() == "authorization"
+    return {settings.auth_header: f"Bearer {key}" if is_bearer else key}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -20,7 +19,7 @@ from gateway.upstreams.dialects.base import Dialect, EventReader
 from gateway.upstreams.dialects.catalogue import DIALECTS
 from gateway.upstreams.metering import TokenEstimator
 from gateway.upstreams.sse import DONE, EventSplitter, frame, named_frame
-from gateway.upstreams.transport import Request, Response, Transport
+from gateway.upstreams.transport import PLAIN_QUERY, Request, Response, Transport
 
 _LAST_BYTES_S: Final = 0.05
 """Seconds that the end of a finished stream's body may take before its connection is given up."""
@@ -29,9 +28,6 @@ _HOP_BY_HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
 """Headers of one connection (RFC 9110 section 7.6.1), which a relayed answer does not take along."""
-
-_PLAIN_QUERY: Final = re.compile(rb"[!-~]*")
-"""What a target may hold."""
 
 Refusal = Callable[[int, Headers, bytes], UpstreamError]
 """From status, headers and body of an answer that is none to the error it stands for."""
@@ -101,7 +97,7 @@ class Remote:
         if call.headers:
             headers = self._with_callers(headers, call.headers, self._account.forwarded)
         target = self._targets[request.shape]
-        if call.query and _PLAIN_QUERY.fullmatch(call.query) and self._account.forwards_query:
+        if call.query and self._account.forwards_query and PLAIN_QUERY.fullmatch(call.query):
             target += (b"&" if b"?" in target else b"?") + call.query
         message = Request(target, headers, request.edited(edits))
         response = await self._transport.send(message, call.patience)
@@ -310,13 +306,18 @@ class Relayed:
         while (chunk := await self._response.chunk()) is not None:
             yield chunk
 
-    async def read(self) -> bytes:
-        """Return the whole body; see `RelayReply.read`."""
-        return await self._response.read()
-
     async def close(self) -> None:
         """Stop the upstream if it has not finished."""
         await self._response.close()
+
+
+def own_headers(configured: Mapping[str, str], credential: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of every call to a server: the gateway's, those of its settings, and the credential.
+
+    A later one takes the place of an earlier one; names come out in lower case.
+    """
+    headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "tierway"}
+    return headers | {name.lower(): value for name, value in (*configured.items(), *credential.items())}
 
 
 def _lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

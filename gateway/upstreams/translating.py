@@ -8,12 +8,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
 from gateway.domain.chat import ChatRequest
-from gateway.domain.document import without_lone_surrogates
 from gateway.domain.errors import (
     InvalidRequestError,
     UpstreamError,
@@ -25,6 +24,7 @@ from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.responses import ResponsesRequest
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.upstreams.base import CountSupport, ModelCall, PlainReply, Reply, StreamReply, Upstream
+from gateway.upstreams.dialects.base import decode
 from gateway.upstreams.dialects.catalogue import DIALECTS
 from gateway.upstreams.sse import DONE, EventSplitter, frame, named_frame
 from gateway.upstreams.translators.base import Call, Document, StreamTranslator, Translator
@@ -57,6 +57,9 @@ _MAY_BE_UNKNOWN: Final = ("responses", "input_tokens", "count_tokens")
 
 _NO_SUCH_PATH: Final = frozenset({404, 405, 501})
 """Statuses by which servers say that they do not know an operation."""
+
+_OBJECT: Final = msgspec.json.Decoder(Document)
+_NO_OBJECT: Final = "The upstream sent what is not a JSON object."
 
 _NOT_OF_CHAT: Final = ("reasoning_content", "thinking_blocks")
 """Members that translators hand each other and that servers of the chat shape refuse or cannot use."""
@@ -142,13 +145,13 @@ async def _asked(upstream: Upstream, call: ModelCall, translation: Translation) 
     if unwanted:
         translation.leave_out(unwanted)
     try:
-        return await upstream.answer(msgspec.structs.replace(call, request=translation.request, query=b""))
+        return await upstream.answer(translation.call)
     except UpstreamRefusedError as error:
         named = {name for name in _SAMPLING if name in translation.document and name in error.message}
         if error.status != 400 or not named or not _UNKNOWN_HERE.search(error.message):
             raise
     translation.leave_out(named)
-    reply = await upstream.answer(msgspec.structs.replace(call, request=translation.request, query=b""))
+    reply = await upstream.answer(translation.call)
     upstream.unwanted[call.model] = named | (unwanted or set())
     return reply
 
@@ -187,15 +190,19 @@ class Translation:
     Args:
         call: the caller's.
         way: the shapes it takes, the upstream's last.
+
+    Attributes:
+        shape: the caller's.
+        document: the request in the upstream's shape.
+        dropped: the caller's members that shape has no words for.
     """
 
     def __init__(self, call: ModelCall, way: Sequence[Shape]) -> None:
-        self._shape = call.request.shape
+        self.shape = shape = call.request.shape
         self._steps: list[tuple[Translator, Call]] = []
         self.dropped: tuple[str, ...] = ()
         document = call.request.document
         answer_id, created = secrets.token_hex(16), int(time.time())
-        shape = self._shape
         for spoken in way:
             translator = _translators()[shape, spoken]
             step = Call(request=document, model=call.model, answer_id=answer_id, created=created)
@@ -207,13 +214,15 @@ class Translation:
         if shape == "chat":
             self.dropped += _strip(document)
         document["model"] = call.model
+        self._call = call
         self._spoken = shape
         self.document = document
 
     @property
-    def request(self) -> ModelRequest:
-        """The request in the upstream's shape."""
-        return _REQUESTS[self._spoken](_encode(self.document), self.document)
+    def call(self) -> ModelCall:
+        """The call in the upstream's shape; a query is of the caller's."""
+        request = _REQUESTS[self._spoken](_encode(self.document), self.document)
+        return msgspec.structs.replace(self._call, request=request, query=b"")
 
     def leave_out(self, names: Iterable[str]) -> None:
         """Take members out of the request, and say so."""
@@ -222,20 +231,15 @@ class Translation:
 
     def answer(self, body: bytes) -> tuple[bytes, str]:
         """Return a plain answer in the caller's shape, and its id where it is a response."""
-        document = _decode(body)
+        document = decode(_OBJECT, body, _NO_OBJECT)
         for translator, step in reversed(self._steps):
             document = translator.answer(step, document)
-        response_id = document["id"] if self._shape == "responses" else ""
+        response_id = document["id"] if self.shape == "responses" else ""
         return _encode(document), response_id
 
     def streams(self) -> list[StreamTranslator]:
         """Start translating a stream: return what its events pass through, in order."""
         return [translator.stream(step) for translator, step in reversed(self._steps)]
-
-    @property
-    def shape(self) -> Shape:
-        """The caller's shape."""
-        return self._shape
 
 
 class TranslatedStream:
@@ -279,7 +283,7 @@ class TranslatedStream:
     def _fed(self, payload: bytes) -> list[Document]:
         if payload == DONE:
             return []
-        events = [_decode(payload)]
+        events = [decode(_OBJECT, payload, _NO_OBJECT)]
         for translator in self._translators:
             events = [made for event in events for made in translator.feed(event)]
         return events
@@ -314,19 +318,6 @@ def _strip(document: Document) -> tuple[str, ...]:
         for name in _NOT_OF_CHAT
         if message.pop(name, None)
     )
-
-
-def _decode(text: bytes) -> Document:
-    try:
-        try:
-            document = msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            document = msgspec.json.decode(without_lone_surrogates(text))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamGarbledError("The upstream sent what is not JSON.") from error
-    if not isinstance(document, dict):
-        raise UpstreamGarbledError("The upstream sent what is not a JSON object.")
-    return cast(Document, document)
 
 
 def _encode(document: Document) -> bytes:

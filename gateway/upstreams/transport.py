@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -16,6 +17,10 @@ MAX_ANSWER_BYTES = 64 * 2**20
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Header lines in order; names in lower case."""
+
+
+PLAIN_QUERY: Final = re.compile(rb"[!-~]*")
+"""What the query of a target may hold: nothing that would end it."""
 
 
 class Upload(msgspec.Struct, frozen=True):

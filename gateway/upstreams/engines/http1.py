@@ -67,7 +67,8 @@ class Http1Engine:
         try:
             if isinstance(request.body, Upload):
                 return Http1Response(self, await self._upload(request, request.body))
-            return Http1Response(self, await self._exchange(self._message(request, request.body)))
+            head = self._head(request, b"content-length: %d" % len(request.body))
+            return Http1Response(self, await self._exchange(head + request.body))
         except BaseException:
             self._leave()
             raise
@@ -81,22 +82,22 @@ class Http1Engine:
             connection.abort()
         self._idle.clear()
 
-    def _message(self, request: Request, body: bytes) -> bytes:
-        head = b"".join([b"%b: %b\r\n" % line for line in request.headers])
-        return b"%b %b HTTP/1.1\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
-            request.method, request.target, self._host_line, head, len(body), body,
+    def _head(self, request: Request, framing: bytes) -> bytes:
+        """Return all of a message but its body; `framing` is the header line that says where that ends."""
+        lines = b"".join([b"%b: %b\r\n" % line for line in request.headers])
+        return b"%b %b HTTP/1.1\r\n%b%b%b\r\n\r\n" % (
+            request.method, request.target, self._host_line, lines, framing,
         )  # fmt: skip
 
     async def _upload(self, request: Request, upload: Upload) -> _Connection:
         """Send a body that arrives in pieces, which cannot be sent twice: on a fresh connection."""
-        head = b"".join([b"%b: %b\r\n" % line for line in request.headers])
         length = upload.length
         framing = b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length
-        line = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
-        connection = await self._connect()
-        message = b"%b%b%b%b\r\n\r\n" % (line, self._host_line, head, framing)
+        return await self._ask_afresh(self._head(request, framing), upload)
+
+    async def _ask_afresh(self, message: bytes, upload: Upload | None = None) -> _Connection:
         try:
-            return await self._ask(connection, message, upload)
+            return await self._ask(await self._connect(), message, upload)
         except _StaleConnectionError as error:
             raise UpstreamUnreachableError("The upstream closed the connection before it answered.") from error
 
@@ -108,10 +109,7 @@ class Http1Engine:
                 return await self._ask(connection, message)
             except _StaleConnectionError:
                 pass  # it died while it was kept; nothing of an answer came, so a fresh one may be asked
-        try:
-            return await self._ask(await self._connect(), message)
-        except _StaleConnectionError as error:
-            raise UpstreamUnreachableError("The upstream closed the connection before it answered.") from error
+        return await self._ask_afresh(message)
 
     async def _ask(self, connection: _Connection, message: bytes, upload: Upload | None = None) -> _Connection:
         self._busy.add(connection)

@@ -291,7 +291,7 @@ async def test_a_relayed_request_is_the_callers_but_for_the_credential() -> None
     sent = [(b"content-type", b"multipart/form-data; boundary=x"), (b"authorization", b"Bearer theirs")]
 
     reply = await upstream.relay(relayed(b"abc", *sent, query=b"a=%20", method="DELETE"))
-    body = await reply.read()
+    body = b"".join([chunk async for chunk in reply.chunks()])
     await reply.close()
 
     message = engine.sent[0]
