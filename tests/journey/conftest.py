@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.live import LiveGateway, relay_settings
+from tests.support.mixed import Mixed
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.wire import WireClient
 
@@ -45,3 +46,16 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
     """A gateway without a settings file."""
     with LiveGateway(tmp_path_factory.mktemp("echo")) as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="module")
+def _mixed() -> Iterator[Mixed]:
+    with Mixed() as started:
+        yield started
+
+
+@pytest.fixture
+def mixed(_mixed: Mixed) -> Mixed:
+    """A gateway before upstreams of every kind, with nothing scripted."""
+    _mixed.reset()
+    return _mixed

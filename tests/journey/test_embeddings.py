@@ -21,18 +21,6 @@ COMPLETIONS = "/v1/completions"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
 
 
-@pytest.fixture(scope="module")
-def _mixed() -> Iterator[Mixed]:
-    with Mixed() as started:
-        yield started
-
-
-@pytest.fixture
-def mixed(_mixed: Mixed) -> Mixed:
-    _mixed.reset()
-    return _mixed
-
-
 @pytest.fixture
 def client(mixed: Mixed) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=mixed.gateway.api, api_key=RED, max_retries=0) as made:

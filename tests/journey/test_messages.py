@@ -50,18 +50,6 @@ COUNT = "/v1/messages/count_tokens"
 VERSION = ("anthropic-version", "2023-06-01")
 
 
-@pytest.fixture(scope="module")
-def _mixed() -> Iterator[Mixed]:
-    with Mixed() as started:
-        yield started
-
-
-@pytest.fixture
-def mixed(_mixed: Mixed) -> Mixed:
-    _mixed.reset()
-    return _mixed
-
-
 @pytest.fixture
 def claude(mixed: Mixed) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=mixed.gateway.url, api_key=RED, max_retries=0) as client:

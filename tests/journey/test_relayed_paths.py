@@ -36,18 +36,6 @@ MB = 2**20
 STOPPED_WITHIN_S = 2.0
 
 
-@pytest.fixture(scope="module")
-def _mixed() -> Iterator[Mixed]:
-    with Mixed() as started:
-        yield started
-
-
-@pytest.fixture
-def mixed(_mixed: Mixed) -> Mixed:
-    _mixed.reset()
-    return _mixed
-
-
 @pytest.fixture
 def sink() -> Iterator[Sink]:
     with Sink() as started:

@@ -50,18 +50,6 @@ STOPPED_WITHIN_S = 2.0
 RESPONSES = "/v1/responses"
 
 
-@pytest.fixture(scope="module")
-def _mixed() -> Iterator[Mixed]:
-    with Mixed() as started:
-        yield started
-
-
-@pytest.fixture
-def mixed(_mixed: Mixed) -> Mixed:
-    _mixed.reset()
-    return _mixed
-
-
 @pytest.fixture
 def never() -> Iterator[Moment]:
     moment = Moment("the end of the test")

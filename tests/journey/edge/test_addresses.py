@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.edge import (
     GOOD,
-    SETTINGS,
     assert_openai_error,
     assert_still_answers,
     authorised,
@@ -17,18 +15,6 @@ from tests.support.edge import (
 )
 from tests.support.live import LiveGateway
 from tests.support.wire import WireClient
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
-    with LiveGateway(tmp_path_factory.mktemp("wire"), SETTINGS) as started:
-        yield started
-
-
-@pytest.fixture
-def client(gateway: LiveGateway) -> Iterator[WireClient]:
-    with WireClient(gateway.address) as connected:
-        yield connected
 
 
 @pytest.mark.parametrize(

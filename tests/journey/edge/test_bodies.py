@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import zstandard
@@ -14,7 +14,6 @@ from tests.support.edge import (
     KEY,
     LIMIT,
     NARROW_KEY,
-    SETTINGS,
     assert_openai_error,
     assert_still_answers,
     authorised,
@@ -24,19 +23,6 @@ from tests.support.edge import (
 )
 from tests.support.live import LiveGateway
 from tests.support.wire import WireClient, chat, request_bytes
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
-    with LiveGateway(tmp_path_factory.mktemp("wire"), SETTINGS) as started:
-        yield started
-
-
-@pytest.fixture
-def client(gateway: LiveGateway) -> Iterator[WireClient]:
-    with WireClient(gateway.address) as connected:
-        yield connected
-
 
 DEEP = 10_000
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from tests.support.edge import (
     GOOD,
-    SETTINGS,
     assert_openai_error,
     assert_still_answers,
     authorised,
@@ -20,19 +18,6 @@ from tests.support.edge import (
 )
 from tests.support.live import LiveGateway
 from tests.support.wire import Answer, WireClient, chat, request_bytes
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
-    with LiveGateway(tmp_path_factory.mktemp("wire"), SETTINGS) as started:
-        yield started
-
-
-@pytest.fixture
-def client(gateway: LiveGateway) -> Iterator[WireClient]:
-    with WireClient(gateway.address) as connected:
-        yield connected
-
 
 GET: Final = b"GET /livez HTTP/1.1\r\nhost: x\r\n"
 POST: Final = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
