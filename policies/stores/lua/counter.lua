@@ -145,3 +145,16 @@ local function grant(tier, meters, counters)
   end
   return cmsgpack.pack(reply)
 end
+
+-- Close the hold in KEYS[2], whose id is ARGV[1] and whose meters are KEYS[3..], and change them by `sign` times the
+-- amounts, which stand in the order of the units. `held` is what the hold remembers of its meters.
+local function close(held, amounts, sign)
+  for i = 1, #KEYS - 2 do
+    local by = sign * amounts[held[2 * i]]
+    if by ~= 0 then
+      change(KEYS[i + 2], held[2 * i + 1], by)
+    end
+  end
+  redis.call('DEL', KEYS[2])
+  redis.call('ZREM', KEYS[1], ARGV[1])
+end

@@ -26,9 +26,5 @@ if held[1] ~= ARGV[2] then
 end
 local demand = cmsgpack.unpack(hold[2])
 demand[5] = 1
-for i = 1, #KEYS - 2 do
-  change(KEYS[i + 2], held[2 * i + 1], -demand[held[2 * i]])
-end
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[1], ARGV[1])
+close(held, demand, -1)
 return 1

@@ -23,12 +23,5 @@ for unit = 1, 4 do
   actual[unit] = actual[unit] - demand[unit]
 end
 actual[5] = -1
-for i = 1, #KEYS - 2 do
-  local by = actual[held[2 * i]]
-  if by ~= 0 then
-    change(KEYS[i + 2], held[2 * i + 1], by)
-  end
-end
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[1], ARGV[1])
+close(held, actual, 1)
 return hold[2]

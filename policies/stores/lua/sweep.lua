@@ -39,12 +39,5 @@ if ARGV[4] == '1' then
   demand = {0, 0, 0, 0}
 end
 demand[5] = 1
-for i = 1, #KEYS - 2 do
-  local by = -demand[held[2 * i]]
-  if by ~= 0 then
-    change(KEYS[i + 2], held[2 * i + 1], by)
-  end
-end
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[1], ARGV[1])
+close(held, demand, -1)
 return hold[2]

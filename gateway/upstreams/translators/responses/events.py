@@ -13,7 +13,6 @@ from gateway.domain.errors import UpstreamGarbledError
 from gateway.upstreams.translators.base import Call, Document
 from gateway.upstreams.translators.fields import (
     as_list,
-    as_number,
     as_object,
     as_objects,
     as_text,
@@ -31,6 +30,7 @@ from gateway.upstreams.translators.responses.items import (
     Numbering,
     ReasoningItem,
 )
+from gateway.upstreams.translators.responses.logprobs import read_logprobs
 from gateway.upstreams.translators.responses.object import response_in_progress
 from gateway.upstreams.translators.responses.seal import read_blocks
 from gateway.upstreams.translators.responses.usage import as_responses_usage
@@ -115,7 +115,7 @@ class ResponseEvents:
         where = f"{path}.delta"
         self._think(delta, where)
         logprobs = as_object(choice.get("logprobs"), f"{path}.logprobs")
-        self._speak(delta, where, _logprobs(logprobs.get("content"), f"{path}.logprobs.content"))
+        self._speak(delta, where, read_logprobs(logprobs.get("content"), f"{path}.logprobs.content", as_list))
         for place, call in as_objects(delta.get("tool_calls"), f"{where}.tool_calls"):
             self._call_tool(present(call), place)
         if choice.get("finish_reason") is not None:
@@ -226,24 +226,6 @@ def _content(value: Any, path: str) -> str:
         return value
     texts = [as_text(part.get("text"), f"{where}.text") for where, part in as_objects(value, path)]
     return "".join(texts)
-
-
-def _logprobs(value: Any, path: str) -> list[Document]:
-    return [{**_logprob(entry, where), **_alternatives(entry, where)} for where, entry in as_objects(value, path)]
-
-
-def _alternatives(entry: Document, path: str) -> Document:
-    found = as_objects(entry.get("top_logprobs"), f"{path}.top_logprobs")
-    return {"top_logprobs": [_logprob(alternative, where) for where, alternative in found]}
-
-
-def _logprob(entry: Document, path: str) -> Document:
-    """Return one token's certainty; `bytes` may be null in chat and not here."""
-    return {
-        "token": as_text(entry.get("token"), f"{path}.token"),
-        "logprob": as_number(entry.get("logprob"), f"{path}.logprob"),
-        "bytes": as_list(entry.get("bytes"), f"{path}.bytes"),
-    }
 
 
 def _source(annotation: Document) -> Document | None:

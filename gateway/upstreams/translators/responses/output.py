@@ -17,7 +17,6 @@ from typing import Any, Final, NoReturn
 from gateway.domain.errors import UpstreamGarbledError
 from gateway.upstreams.translators.base import Call, Document
 from gateway.upstreams.translators.fields import (
-    as_number,
     as_object,
     as_objects,
     as_text,
@@ -27,6 +26,7 @@ from gateway.upstreams.translators.fields import (
     wrong_type,
 )
 from gateway.upstreams.translators.responses.failure import upstream_failure
+from gateway.upstreams.translators.responses.logprobs import read_logprobs
 from gateway.upstreams.translators.responses.seal import read_blocks, seal_item
 from gateway.upstreams.translators.responses.usage import as_chat_usage
 
@@ -98,7 +98,7 @@ class ChatChunks:
 
     def _text_delta(self, event: Document) -> None:
         key = ("text", _index(event), _index(event, "content_index"))
-        self._text(key, as_text(event.get("delta"), "delta"), _logprobs(event.get("logprobs"), "logprobs"))
+        self._text(key, as_text(event.get("delta"), "delta"), read_logprobs(event.get("logprobs"), "logprobs", _bytes))
 
     def _refusal_delta(self, event: Document) -> None:
         key = ("refusal", _index(event), _index(event, "content_index"))
@@ -141,7 +141,7 @@ class ChatChunks:
             elif part.get("type") == "output_text":
                 key = ("text", index, place)
                 rest = self._rest(key, as_text(part.get("text"), f"{path}.text"))
-                logprobs = [] if key in self._sent else _logprobs(part.get("logprobs"), f"{path}.logprobs")
+                logprobs = [] if key in self._sent else read_logprobs(part.get("logprobs"), f"{path}.logprobs", _bytes)
                 self._text(key, rest, logprobs)
                 self._cite(part, self._starts[key], path)
 
@@ -326,22 +326,10 @@ def _texts(item: Document, name: str) -> list[str]:
     return [as_text(part.get("text"), f"{path}.text") for path, part in as_objects(item.get(name), f"item.{name}")]
 
 
-def _logprobs(value: Any, path: str) -> list[Document]:
-    return [{**_logprob(entry, where), **_alternatives(entry, where)} for where, entry in as_objects(value, path)]
-
-
-def _alternatives(entry: Document, path: str) -> Document:
-    found = as_objects(entry.get("top_logprobs"), f"{path}.top_logprobs")
-    return {"top_logprobs": [_logprob(alternative, where) for where, alternative in found]}
-
-
-def _logprob(entry: Document, path: str) -> Document:
-    """Return one token's certainty; events of Responses need not say its bytes."""
-    return {
-        "token": as_text(entry.get("token"), f"{path}.token"),
-        "logprob": as_number(entry.get("logprob"), f"{path}.logprob"),
-        "bytes": entry.get("bytes") if isinstance(entry.get("bytes"), list) else None,
-    }
+def _bytes(value: Any, path: str) -> Any:
+    """Return a token's bytes, which events of Responses need not say."""
+    del path
+    return value if isinstance(value, list) else None
 
 
 def _failed(event: Document) -> NoReturn:
