@@ -42,7 +42,7 @@ def gateway(
     """
     port = free_port()
     config = ROOT / "bench" / "relay.yaml"
-    command = [sys.executable, "-c", "from gateway.cli import main; main()"]
+    command = [sys.executable, "-c", "from gateway.cli.main import main; main()"]
     started = time.perf_counter()
     with (folder / "gateway.log").open("w") as log, _on(core):
         process = subprocess.Popen(

@@ -24,7 +24,7 @@ COMMAND: Final = (
     "-W",
     "error::ResourceWarning",
     "-c",
-    "from gateway.cli import main; main()",
+    "from gateway.cli.main import main; main()",
 )
 """The `tierway` command, whether or not its script is on the path."""
 

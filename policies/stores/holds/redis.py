@@ -18,10 +18,10 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.errors import StageUnavailableError
+from gateway.redis.connection import RedisConnection, Script, load_script, pack
 from policies.meters import NOTHING, Demand, Meter, Standing
 from policies.stores.holds.base import CONCURRENCY_RETRY_S, Expired, Granted, OnExpiry, Refused, Settled
 from policies.stores.holds.redis_plan import Moment, Plan, bulk, head, read_plan
-from policies.stores.redis_connection import RedisConnection, Script, load_script, pack
 from policies.windows import TotalWindow, Window, milliseconds
 
 MAX_PLANS: Final = 16_384

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.redis.connection import Script
 from policies.counters import STEP_BACK_MS
 from policies.meters import UNITS, Meter, Standing, Unit
-from policies.stores.redis_connection import Script
 from policies.windows import SlidingWindow, TotalWindow, Window
 
 MOST: Final = (1 << 53) - 1

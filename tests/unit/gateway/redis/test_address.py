@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.domain.secret import Secret
-from policies.stores.redis_address import RedisAddress, parse_address
+from gateway.redis.address import RedisAddress, parse_address
 
 PASSWORD = "p@ss/wo:rd"
 QUOTED = "p%40ss%2Fwo%3Ard"

@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from gateway.domain.errors import StageUnavailableError
-from policies.stores.redis_address import parse_address
-from policies.stores.redis_connection import RedisConnection, Script, pack
+from gateway.redis.address import parse_address
+from gateway.redis.connection import RedisConnection, Script, pack
 from tests.support.redis_server import RedisServer, free_port, reached
 
 PASSWORD = "do-not-show"

@@ -33,7 +33,7 @@ from redis.exceptions import (
 )
 
 from gateway.domain.errors import StageUnavailableError
-from policies.stores.redis_address import RedisAddress, open_connection, read_replies
+from gateway.redis.address import RedisAddress, open_connection, read_replies
 
 MAX_PIPELINE: Final = 256
 """Calls in one pipeline: at about 0.1 ms a script, a tenth of the default command timeout."""

@@ -1,0 +1,36 @@
+"""The `tierway` command: its verbs, and what becomes of their failures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NoReturn
+
+from gateway.cli import check, keys, serve
+from gateway.cli.base import fail
+from gateway.settings import SettingsError
+
+VERBS = (serve, check, keys)
+"""The modules that add verbs, in the order in which help lists them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one verb and exit: 0 well, 1 the settings are wrong or the verb failed, 2 it was called wrongly."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        sys.exit(parsed.run(parsed))
+    except SettingsError as error:
+        fail(f"{parsed.config or 'settings'}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tierway", description="An OpenAI-compatible gateway for organisations.")
+    parser.add_argument("--version", action="version", version=f"tierway {version('tierway')}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    for module in VERBS:
+        module.add_verbs(verbs)
+    return parser
