@@ -16,7 +16,7 @@ from typing import Final
 from cache.catalogue import build_cache
 from gateway import settings as settings_file
 from gateway.continuity import Continuity
-from gateway.domain.money import Price
+from gateway.domain.money import PER_MILLION, Price
 from gateway.edge.current import Current, Version
 from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
@@ -30,7 +30,11 @@ from gateway.upstreams.base import Upstream
 from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import EchoUpstream
 from policies.authenticate import KeyRing
-from policies.catalogue import build_limiter, build_sanitiser, open_key_store
+from policies.catalogue import build_sanitiser, open_hold_store, open_key_store
+from policies.effective import PolicyBook
+from policies.governor import Governor
+from policies.segments import JournalInUseError
+from policies.stores.holds.base import Expired, HoldStore
 from policies.stores.keys.base import KeyStore
 from policies.throttle import LoginThrottle
 from router.catalogue import build_strategy
@@ -71,7 +75,7 @@ class Gateway:
         self._settings = settings
         self._upstreams: dict[str, Upstream] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._limit = build_limiter(settings.organisation.limits)
+        self._governor = Governor(_open_hold_store(settings))
         self.throttle = LoginThrottle()
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
         telemetry = Telemetry(settings.telemetry.metrics.label_top_n, log_to)
@@ -106,6 +110,7 @@ class Gateway:
             asyncio.create_task(self._follow_keys()),
             asyncio.create_task(asyncio.to_thread(self.throttle.prepare)),
             asyncio.create_task(self._stored.run()),
+            asyncio.create_task(self._governor.run(self._note_expired)),
         ]
         if self._path is not None:
             tasks.append(asyncio.create_task(self._follow_file(self._path)))
@@ -119,6 +124,7 @@ class Gateway:
             for upstream in self._upstreams.values():
                 await upstream.close()
             await self._stored.close()
+            await self._governor.store.close()
             self.keys.close()
             self.current.telemetry.close()
 
@@ -158,7 +164,6 @@ class Gateway:
             current.reload_error = str(error)
             return
         self._ring, self._settings = ring, settings
-        self._limit.update(settings.organisation.limits)
         current.version = version
         current.reload_error = None
         current.telemetry.reloads["ok"] += 1
@@ -187,7 +192,8 @@ class Gateway:
         pipeline = Pipeline(
             authenticator=ring or self._ring,
             sanitiser=build_sanitiser(settings.guard),
-            limiter=self._limit,
+            limiter=self._governor,
+            policies=PolicyBook(settings.organisation),
             router=router,
             cache=self._cache,
             models=settings.models,
@@ -195,6 +201,7 @@ class Gateway:
             prices=self._prices,
             continuity=Continuity(self._stored, settings.models),
             relays_to=settings.relay.upstream,
+            relay_prices={name: round(usd * PER_MILLION) for name, usd in settings.relay.prices.items()},
         )
         return Version(settings, pipeline, fingerprint, time.time())
 
@@ -241,6 +248,10 @@ class Gateway:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    async def _note_expired(self, expired: Expired) -> None:
+        """Say that a hold ended by its lease: its process was killed before it could settle."""
+        log.warning("a hold ended unsettled", extra={"hold_id": expired.hold_id, "charged": expired.charged})
+
     def _gauges(self) -> Iterable[Metric]:
         version = self.current.version
         yield info("tierway_config_info", "The settings that are served.", {"hash": version.fingerprint})
@@ -261,6 +272,17 @@ class Gateway:
             "look_up": float(version.pipeline.cache_failures),
         }
         yield counter("tierway_stage_failures", "Failures of stages that let a request go on.", "stage", failures)
+
+
+def _open_hold_store(settings: Settings) -> HoldStore:
+    organisation = settings.organisation
+    try:
+        return open_hold_store(settings.state, organisation.name, organisation.holds.on_expiry)
+    except JournalInUseError as error:
+        message = "another process keeps its counters there, and each file serves one; several processes need redis"
+        raise SettingsError(f"state: {message}") from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"state: the counters beside it cannot be opened: {error}") from error
 
 
 def _open_stored_responses(settings: Settings) -> StoredResponses:

@@ -147,6 +147,11 @@ class RememberedStream:
         """The whole response, once a translated stream has ended."""
         return self._stream.final
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the answer has been read to its end."""
+        return self._stream.is_ended
+
     async def block(self) -> bytes | None:
         """Return the next events; see `StreamReply.block`."""
         block = await self._stream.block()

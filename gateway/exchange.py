@@ -13,7 +13,9 @@ from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.upstreams.base import Reply
 from gateway.upstreams.transport import Patience
-from router.base import Decision
+from policies.base import Hold
+from policies.effective import Policy
+from router.base import Decision, Option
 
 CLIENT_CLOSED_REQUEST = 499
 """The status recorded when the caller left first (nginx's own; never sent)."""
@@ -26,6 +28,7 @@ class Exchange:
 
     Args:
         request_id: echoed or made; in the answer, the log and every error.
+        hold_id: made, and unique whatever the caller sends.
         headers: the request's, names in lower case.
         address: the client's address.
         task: the task that answers the request.
@@ -38,19 +41,31 @@ class Exchange:
         started: seconds of `time.perf_counter`.
         upstream_s: seconds spent waiting for upstreams, up to the first byte of a stream.
         first_byte_s: seconds from `started` to the first byte sent, 0 before it.
+        policy: what holds for the caller.
+        user: the end user, as the caller names it.
+        hold: what is held for the request.
+        held_options: who may answer within what is held, best first.
+        output_limit: the length of the answer that the request is sent with, None for its own.
     """
 
     __slots__ = (
-        "_closers", "address", "attempts", "caller", "cost_microusd", "decision", "error", "first_byte_s", "headers",
-        "hit", "miss_reason", "patience", "query", "reply", "request", "request_id", "route", "routed_model",
-        "shape", "started", "status", "upstream", "upstream_s", "usage",
+        "_closers", "_settler", "address", "attempts", "caller", "cost_microusd", "decision", "error", "first_byte_s",
+        "headers", "held_options", "hit", "hold", "hold_id", "miss_reason", "output_limit", "patience", "policy",
+        "query", "reply", "request", "request_id", "route", "routed_model", "shape", "started", "status", "upstream",
+        "upstream_s", "usage", "user",
     )  # fmt: skip
 
     def __init__(
-        self, request_id: str, headers: Mapping[bytes, bytes], address: str, task: asyncio.Task[object]
+        self,
+        request_id: str,
+        headers: Mapping[bytes, bytes],
+        address: str,
+        task: asyncio.Task[object],
+        hold_id: str = "",
     ) -> None:
         self.started = _perf_counter()
         self.request_id = request_id
+        self.hold_id = hold_id or request_id
         self.headers = headers
         self.address = address
         self.patience = Patience(task)
@@ -72,6 +87,12 @@ class Exchange:
         self.error: GatewayError | None = None
         self.upstream_s = 0.0
         self.first_byte_s = 0.0
+        self.policy: Policy | None = None
+        self.user: str | None = None
+        self.hold: Hold | None = None
+        self.held_options: tuple[Option, ...] = ()
+        self.output_limit: int | None = None
+        self._settler: Callable[[], Awaitable[None]] | None = None
         self._closers: list[Callable[[], Awaitable[None]]] = []
 
     @property
@@ -92,6 +113,18 @@ class Exchange:
     def on_close(self, closer: Callable[[], Awaitable[None]]) -> None:
         """Have `closer` called when the exchange ends, in reverse order of registration."""
         self._closers.append(closer)
+
+    def settle_with(self, settler: Callable[[], Awaitable[None]]) -> None:
+        """Have `settler` called once: by `settle`, or else when the exchange ends."""
+        if self._settler is None:
+            self._closers.append(self.settle)
+        self._settler = settler
+
+    async def settle(self) -> None:
+        """Charge what the request consumed, now that it is known and before the last byte is sent; only once."""
+        settler, self._settler = self._settler, None
+        if settler is not None:
+            await settler()
 
     async def close(self) -> None:
         """Give back what was taken. A list, as an `AsyncExitStack` costs 3 us a request.

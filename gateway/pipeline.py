@@ -5,7 +5,8 @@
 | 1 | edge         | gateway/edge/answering.py| bytes -> Exchange, request     | InvalidRequestError   | 500          |
 | 2 | authenticate | policies/authenticate.py | key -> Caller                  | NotAuthenticatedError | closed: 503  |
 | 3 | sanitise     | policies/sanitise/       | ModelRequest -> the same       | PromptRejectedError   | closed: 503  |
-| 4 | reserve      | policies/rate_limit.py   | Caller -> Hold                 | RateLimitedError      | closed: 503  |
+| 4 | reserve      | policies/governor.py,    | Caller, ceilings -> Hold       | RateLimitedError,     | closed: 503  |
+|   |              | gateway/ceilings.py      |                                | BudgetExhaustedError  |              |
 | 5 | route        | router/, continuity.py   | ModelRequest -> Decision       | UnknownModelError     | default tier |
 | 6 | look up      | cache/                   | key -> Hit or None             | -                     | open: a miss |
 | 7 | answer       | gateway/upstreams/       | ModelRequest -> Reply          | UpstreamError and kin | next in line |
@@ -15,8 +16,13 @@
 Requests of every shape take the same way: chat, Responses, Messages, embeddings, legacy completions. What the gateway
 only passes on (files, images, audio) has no prompt to judge and goes through `Pipeline.relay`: stages 2, 4, 7 to 9.
 
+The hold comes before the decision and bounds it: the ceiling of each tier that may answer is known from the request,
+and the router stays at or below the tier that was held. What the answer cost is settled before its last byte is sent,
+so that a killed process owes nobody an account.
+
 The caller is known before the body is read, so that a stranger cannot make the gateway read 32 MB: stage 1 ends
-inside `run`. Stages 8 and 9 run when the last byte is sent or the caller has left: see `Exchange.close`.
+inside `run`. Stage 9, and stage 8 for whatever did not end well, run when the last byte is sent or the caller has
+left: see `Exchange.close`.
 """
 
 from __future__ import annotations
@@ -25,24 +31,34 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from http import HTTPStatus
+from typing import Final
 
 from cache.exact import ExactCache
+from gateway.ceilings import CeilingTable, relay_price
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.errors import (
+    BudgetExhaustedError,
+    DeadlineExceededError,
     GatewayError,
     InvalidRequestError,
     NotFoundError,
     NotPermittedError,
+    ShuttingDownError,
     StageUnavailableError,
     UpstreamError,
+    UpstreamTimeoutError,
 )
 from gateway.domain.request import ModelRequest
 from gateway.domain.responses import ResponsesRequest
+from gateway.domain.tier import TierName
+from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import (
     DEFAULT_OUTPUT_TOKENS,
+    CountSupport,
     ModelCall,
     PlainReply,
     RelayCall,
@@ -55,9 +71,15 @@ from gateway.upstreams.catalogue import FORWARDED
 from gateway.upstreams.settings import Model
 from gateway.upstreams.translating import ask
 from policies.base import Authenticator, Hold, Limiter, Sanitiser
+from policies.effective import Policy, PolicyBook
+from policies.meters import Demand, Meter
+from router.base import Option
 from router.tiers import Router
 
 log = logging.getLogger("tierway")
+
+_ABANDONED: Final = (DeadlineExceededError, ShuttingDownError, UpstreamTimeoutError)
+"""Errors of requests whose prompt an upstream has been sent, and may have been reading."""
 
 
 class Pipeline:
@@ -70,12 +92,14 @@ class Pipeline:
         sanitiser: Sanitiser,
         limiter: Limiter,
         router: Router,
+        policies: PolicyBook,
         cache: ExactCache | None,
         models: Mapping[str, Model],
         upstreams: Mapping[str, Upstream],
         prices: PriceTable,
         continuity: Continuity,
         relays_to: str | None = None,
+        relay_prices: Mapping[str, int] | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._sanitiser = sanitiser
@@ -86,7 +110,10 @@ class Pipeline:
         self._upstreams = upstreams
         self._prices = prices
         self.continuity = continuity
+        self.policies = policies
+        self._ceilings = CeilingTable(models, prices)
         self._relays_to = relays_to
+        self._relay_prices = relay_prices or {}
         self.cache_failures = 0
 
     async def run(
@@ -102,14 +129,19 @@ class Pipeline:
         caller = self.authenticate(exchange)  # 2
         request = exchange.request = read(await read_body())  # 1
         self._sanitise(request)  # 3
-        await self._reserve(exchange, caller, request)  # 4
-        self._route(exchange, caller, request)  # 5
+        options = self._permit(exchange, caller, request)
+        refusal = await self._reserve(exchange, request, options)  # 4
+        exchange.decision = self.router.route(request, exchange.held_options)  # 5
         if isinstance(request, ResponsesRequest):
             request = await self._resume(exchange, caller, request)
         found = await self._look_up(exchange, caller, request)  # 6
+        if found is None and refusal is not None:
+            raise refusal
         exchange.reply = found or await self._answer(exchange, request)  # 7
         if isinstance(request, ResponsesRequest):
             exchange.reply = await self.continuity.remember(caller, request, exchange.routed_model, exchange.reply)
+        if isinstance(exchange.reply, PlainReply):
+            await exchange.settle()  # 8
         return exchange.reply
 
     async def relay(
@@ -136,15 +168,20 @@ class Pipeline:
         target = self._upstreams.get(name)
         if not isinstance(target, RelaySupport):
             raise NotFoundError("No upstream is configured for this address ('relay.upstream' of the settings).")
-        await self._reserve(exchange, caller, None)
-        exchange.upstream = name
         call = make_call()
+        await self._reserve_relayed(exchange, caller, endpoint, call.method)
+        exchange.upstream = name
         asked_at = time.perf_counter()
         try:
             reply = await target.relay(call)
+        except UpstreamError:
+            exchange.cost_microusd = 0
+            raise
         finally:
             exchange.upstream_s += time.perf_counter() - asked_at
         exchange.on_close(reply.close)
+        if reply.status >= HTTPStatus.BAD_REQUEST:
+            exchange.cost_microusd = 0
         return reply
 
     def authenticate(self, exchange: Exchange) -> Caller:
@@ -165,20 +202,72 @@ class Pipeline:
         except Exception as error:
             raise StageUnavailableError("the guard is unavailable") from error
 
-    async def _reserve(self, exchange: Exchange, caller: Caller, request: ModelRequest | None) -> None:
+    def _permit(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> tuple[Option, ...]:
+        """Find out what holds for the caller, and who may answer."""
+        policy = exchange.policy = self.policies.of(caller)
+        exchange.user = user = self.policies.user_of(exchange.headers, request.document)
+        if user is None and policy.requires_user:
+            raise InvalidRequestError("This key needs requests to name their end user in 'user'.", param="user")
+        options = self.router.options(request, policy.tiers, may_degrade=bool(policy.degrading))
+        if caller.models and not caller.may_use(request.model):
+            message = f"This key may not use the model '{request.model[:100]}'."
+            raise NotPermittedError(message, code="model_not_allowed", param="model")
+        return options
+
+    async def _reserve(
+        self, exchange: Exchange, request: ModelRequest, options: tuple[Option, ...]
+    ) -> BudgetExhaustedError | None:
+        """Hold what the request may consume.
+
+        Returns:
+            None; or why it may not be sent anywhere, though it may be answered from the cache.
+        """
+        policy = exchange.policy
+        assert policy is not None  # noqa: S101  `_permit` came before
+        meters = self.policies.meters(policy, exchange.user)
+        ceilings = self._ceilings.of(request, policy, meters, options)
+        exchange.output_limit = ceilings.most_output_tokens
         try:
-            hold = await self._limiter.reserve(caller, request)
+            await self._hold(exchange, policy, meters, ceilings.demands, ceilings.tiers)
+        except BudgetExhaustedError as error:
+            if not policy.cached_answers or self._cache is None:
+                raise
+            await self._hold(exchange, policy, meters, (Demand(1),), (None,))
+            exchange.held_options = options
+            return error
+        assert exchange.hold is not None  # noqa: S101  it was just set
+        exchange.held_options = options[exchange.hold.index :]
+        return None
+
+    async def _reserve_relayed(self, exchange: Exchange, caller: Caller, endpoint: str, method: str) -> None:
+        """Hold what a request that nobody reads costs: what its endpoint is declared to."""
+        policy = exchange.policy = self.policies.of(caller)
+        exchange.user = self.policies.user_of(exchange.headers, {})
+        price = relay_price(self._relay_prices, endpoint, method)
+        if price is None and policy.counts_money:
+            message = f"'{endpoint}' has no price, and budgets count money. 'relay.prices.{endpoint}' gives it one."
+            raise NotPermittedError(message, code="endpoint_unpriced")
+        exchange.cost_microusd = price
+        meters = self.policies.meters(policy, exchange.user)
+        await self._hold(exchange, policy, meters, (Demand(1, microusd=price or 0),), (None,))
+
+    async def _hold(
+        self,
+        exchange: Exchange,
+        policy: Policy,
+        meters: tuple[Meter, ...],
+        demands: tuple[Demand, ...],
+        tiers: tuple[TierName | None, ...],
+    ) -> None:
+        try:
+            exchange.hold = await self._limiter.reserve(
+                exchange.hold_id, policy, meters, demands, tiers, give_up_at=exchange.patience.deadline
+            )
         except GatewayError:
             raise
         except Exception as error:
             raise StageUnavailableError("limits are unavailable") from error
-        exchange.on_close(partial(self._settle, exchange, hold))  # 8
-
-    def _route(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> None:
-        exchange.decision = self.router.route(request)
-        if caller.models and not caller.may_use(request.model):
-            message = f"This key may not use the model '{request.model[:100]}'."
-            raise NotPermittedError(message, code="model_not_allowed", param="model")
+        exchange.settle_with(partial(self._settle, exchange))  # 8
 
     async def _resume(self, exchange: Exchange, caller: Caller, request: ResponsesRequest) -> ResponsesRequest:
         assert exchange.decision is not None  # noqa: S101  `_route` came before
@@ -208,9 +297,13 @@ class Pipeline:
     async def _answer(self, exchange: Exchange, request: ModelRequest) -> Reply:
         assert exchange.decision is not None  # noqa: S101  stage 5 came before
         candidates = exchange.decision.candidates
+        if exchange.output_limit is not None:
+            request = request.limited(exchange.output_limit)
         for position, name in enumerate(candidates, start=1):
             exchange.routed_model = name
             exchange.attempts = position
+            if position > 1:
+                await self._cover(exchange, request, name)
             try:
                 return await self._ask(exchange, request, name)
             except (UpstreamError, InvalidRequestError) as error:  # the latter: it has no words for the request
@@ -246,19 +339,43 @@ class Pipeline:
             exchange.on_close(reply.close)
         return reply
 
-    async def _settle(self, exchange: Exchange, hold: Hold) -> None:
-        """Charge what was consumed. A failure here is loud, but the answer has been given."""
-        reply = exchange.reply
+    async def _cover(self, exchange: Exchange, request: ModelRequest, name: str) -> None:
+        """Hold enough for the model that is really called, on each further hop."""
+        policy, hold = exchange.policy, exchange.hold
+        assert policy is not None  # noqa: S101  stage 4 came before
+        assert hold is not None  # noqa: S101
+        meters = self.policies.meters(policy, exchange.user)
+        await hold.cover(self._ceilings.of_model(request, policy, meters, name))
+
+    async def _settle(self, exchange: Exchange) -> None:
+        """Charge what was consumed. A failure here is loud, but the answer goes out."""
+        hold, reply = exchange.hold, exchange.reply
+        assert hold is not None  # noqa: S101  only called once there is one
         if reply is not None and not isinstance(reply, PlainReply):
             exchange.usage = reply.usage()
             exchange.cost_microusd = self._prices.cost(exchange.routed_model, exchange.usage)
+        elif reply is None and exchange.attempts and (exchange.error is None or isinstance(exchange.error, _ABANDONED)):
+            exchange.usage = self._usage_of_abandoned(exchange)
+            exchange.cost_microusd = self._prices.cost(exchange.routed_model, exchange.usage)
         try:
-            if reply is None:
-                hold.release()
+            if exchange.upstream or exchange.hit is not None:
+                await self._note(exchange, hold)
+                await hold.settle(exchange.usage, exchange.cost_microusd or 0)
             else:
-                hold.settle(exchange.usage, exchange.cost_microusd or 0)
+                await hold.release()
         except Exception:
             log.exception("settling failed", extra={"request_id": exchange.request_id})
+
+    def _usage_of_abandoned(self, exchange: Exchange) -> Usage:
+        """Return what a caller who left before the answer has used: the prompt was sent, and is billed."""
+        upstream, request = self._upstreams.get(exchange.upstream), exchange.request
+        if request is None or not isinstance(upstream, CountSupport):
+            return NO_USAGE
+        tokens = upstream.estimate_tokens(request, exchange.routed_model)
+        return Usage(input_tokens=tokens, provenance="estimated")
+
+    async def _note(self, exchange: Exchange, hold: Hold) -> None:
+        """Write the usage down before it is settled: what the books say, a killed process can still settle."""
 
     async def _store(self, exchange: Exchange, cache: ExactCache, key: bytes) -> None:
         """Keep a complete plain answer whose last byte was sent."""

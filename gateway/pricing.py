@@ -49,6 +49,16 @@ class PriceTable:
                 self._rates[name] = rate
         self.unpriced = sorted(set(prices) - set(self._rates))
 
+    def rate(self, model: str) -> Rate | None:
+        """Return a model's rate, None where its price is not known."""
+        return self._rates.get(model)
+
+    def dearest(self) -> Rate | None:
+        """Return the highest price of each class among all models, None where no price is known."""
+        if not self._rates:
+            return None
+        return Rate(*(max(getattr(rate, name) for rate in self._rates.values()) for name in Rate.__struct_fields__))
+
     def cost(self, model: str, usage: Usage) -> int | None:
         """Return what `usage` of a model costs in micro-dollars, None where its price is not known."""
         rate = self._rates.get(model)

@@ -18,16 +18,25 @@ import yaml
 from cache.settings import CacheSettings
 from gateway.domain.money import Price
 from gateway.domain.secret import Secret
+from gateway.domain.tier import TIERS
 from gateway.upstreams.settings import AnthropicUpstream, AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Timeouts
 from policies.settings import (
+    Budget,
+    Example,
+    Expectation,
     GuardSettings,
+    HoldSettings,
     KeySettings,
     Limits,
+    LostState,
     OrganisationSettings,
     PromptLimits,
+    QueueSettings,
+    StagingSettings,
     TeamSettings,
+    UserSettings,
 )
-from router.settings import TIERS, RouterSettings
+from router.settings import RouterSettings
 
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -106,6 +115,9 @@ class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     upstream: str | None = None
     """The entry of `upstreams` that answers them; absent, nothing does. `organisation.endpoints` says who may ask."""
+    prices: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    """US dollars that one POST to a family of paths is charged (`images: 0.17`). Callers with a budget are refused
+    families without a price, but for those that cost nothing: conversations, files, moderations, uploads."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,8 +125,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     server: ServerSettings = ServerSettings()
     """Where and how the gateway listens."""
-    state: Annotated[str, msgspec.Meta(pattern=r"^sqlite:///.+$")] = "sqlite:///tierway.db"
-    """Where keys are kept: `sqlite:///relative/path` or `sqlite:////absolute/path`. A change takes a restart."""
+    state: Annotated[
+        str, msgspec.Meta(pattern=r"^(sqlite:///.+|rediss?://.+|rediss?\+(sentinel|cluster)://.+|unix://.+)$")
+    ] = "sqlite:///tierway.db"
+    """Where keys, counters, usage and stored responses are kept. `sqlite:///relative/path` or
+    `sqlite:////absolute/path`: beside that file, for one process. `redis://host:6379/0`, `rediss://`,
+    `redis+sentinel://`, `redis+cluster://` or `unix:///path`: for any number of them. A change takes a restart."""
     encryption_key: Secret | None = None
     """What responses are sealed with that the gateway keeps for `previous_response_id`, at least 16 characters.
     Absent: they are kept in memory only, and gone with the process."""
@@ -141,13 +157,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 SECTIONS: Final = (
     Settings, ServerSettings, Tls, RelaySettings,
     OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price, RouterSettings,
-    GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, TeamSettings, KeySettings,
+    GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, Budget, UserSettings, LostState,
+    QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
     TelemetrySettings, MetricsSettings, LogSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
 
 NOT_YET: Final = (
-    "state=redis",
     "router.strategy=by_complexity",
     "router.strategy=cheapest_healthy",
     "router.target",
@@ -162,24 +178,8 @@ NOT_YET: Final = (
     "cache.error_budget",
     "cache.embedder",
     "cache.audit_share",
-    "organisation.limits.requests_per_second",
-    "organisation.limits.requests_per_minute",
-    "organisation.limits.requests_per_day",
-    "organisation.limits.input_tokens_per_minute",
-    "organisation.limits.input_tokens_per_day",
-    "organisation.limits.output_tokens_per_minute",
-    "organisation.limits.output_tokens_per_day",
-    "organisation.budgets",
-    "organisation.lost_state",
-    "organisation.queue",
-    "organisation.examples",
     "organisation.teams.*.route",
-    "organisation.teams.*.limits",
-    "organisation.teams.*.budgets",
-    "organisation.teams.*.max_output_tokens",
     "organisation.teams.*.guard",
-    "organisation.teams.*.keys.*.limits",
-    "organisation.teams.*.keys.*.budgets",
     "agents",
     "telemetry.otlp",
     "telemetry.alerts",
@@ -462,9 +462,12 @@ def schema() -> dict[str, Any]:
 
 def field_docs(struct: type[msgspec.Struct]) -> dict[str, str]:
     """Return the docstrings that stand under the fields of a settings struct."""
-    body = ast.parse(inspect.getsource(struct)).body[0].body  # type: ignore[attr-defined]
     docs = {}
-    for field, text in pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
-            docs[field.target.id] = inspect.cleandoc(text.value.value)  # type: ignore[union-attr, attr-defined]
+    for kind in reversed(struct.__mro__):
+        if not (issubclass(kind, msgspec.Struct) and kind.__struct_fields__):
+            continue
+        body = ast.parse(inspect.getsource(kind)).body[0].body  # type: ignore[attr-defined]
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                docs[field.target.id] = inspect.cleandoc(text.value.value)  # type: ignore[union-attr, attr-defined]
     return docs

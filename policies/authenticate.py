@@ -14,7 +14,8 @@ import msgspec
 
 from gateway.domain.caller import Caller
 from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError
-from policies.settings import OrganisationSettings
+from policies.effective import NO_TEAM, admitted_models
+from policies.settings import LevelSettings, OrganisationSettings
 from policies.stores.keys.base import KeyRecord
 
 DEMO: Final = "demo"
@@ -99,26 +100,25 @@ class KeyRing:
             for key in settings.keys:
                 day = key.expires
                 midnight = None if day is None else dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()
-                caller = self._caller(team, key.name, f"{team}/{key.name}", key.models, key.metadata)
-                caller = msgspec.structs.replace(caller, endpoints=(*caller.endpoints, key.endpoints))
+                caller = self._caller(team, key.name, f"{team}/{key.name}", key, key.metadata)
                 entries.append(_Entry(digest_of(key.secret.reveal()), caller, _or_never(midnight)))
         return entries
 
     def _from_record(self, record: KeyRecord) -> _Entry:
-        caller = self._caller(record.team, record.name, record.id, record.models, record.metadata)
+        own = LevelSettings(models=record.models)
+        caller = self._caller(record.team, record.name, record.id, own, record.metadata)
         return _Entry(record.digest, caller, _or_never(record.expires_at))
 
-    def _caller(self, team: str, key: str, key_id: str, models: tuple[str, ...], metadata: dict[str, str]) -> Caller:
+    def _caller(self, team: str, key: str, key_id: str, own: LevelSettings, metadata: dict[str, str]) -> Caller:
         organisation = self._organisation
-        known = organisation.teams.get(team)
-        levels = (organisation.models, known.models if known else ("*",), models)
+        of_team = organisation.teams.get(team, NO_TEAM)
         return Caller(
             organisation=organisation.name,
             team=team,
             key=key,
             key_id=key_id,
-            models=tuple(level for level in levels if "*" not in level),
-            endpoints=(organisation.endpoints, known.endpoints if known else ("*",)),
+            models=admitted_models(organisation, of_team, own),
+            endpoints=(organisation.endpoints, of_team.endpoints, own.endpoints),
             metadata=metadata,
         )
 

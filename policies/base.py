@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.domain.caller import Caller
 from gateway.domain.request import ModelRequest
+from gateway.domain.tier import TierName
 from gateway.domain.usage import Usage
+from policies.effective import Policy
+from policies.meters import Demand, Meter
+from policies.stores.holds.base import Granted
 
 
 class Authenticator(Protocol):
@@ -33,25 +38,66 @@ class Sanitiser(Protocol):
 
 
 class Hold(Protocol):
-    """Capacity reserved for one request. `settle` or `release` is called exactly once."""
+    """Capacity reserved for one request. After `settle` or `release` nothing is held, and both do nothing more.
 
-    def settle(self, usage: Usage, cost_microusd: int) -> None:
+    Attributes:
+        granted: how the limits stand with it; None where the caller has none.
+        index: which of the demands is held; the request must not go to a better tier.
+        is_degraded: whether a soft threshold, and not the demands, kept it from a better tier.
+        under_reserved: by how much the settled cost was above what was held, in micro-dollars.
+    """
+
+    @property
+    def granted(self) -> Granted | None:
+        """Return how the limits stand with this hold, None where the caller has none."""
+
+    @property
+    def demand(self) -> Demand:
+        """Return what is held."""
+
+    index: int
+    is_degraded: bool
+    under_reserved: int
+
+    async def cover(self, demand: Demand) -> None:
+        """Hold as much as `demand` where less is held: the call goes to another model than was foreseen.
+
+        Raises:
+            RateLimitedError, BudgetExhaustedError: it does not fit; the hold is as it was.
+        """
+
+    async def settle(self, usage: Usage, cost_microusd: int) -> None:
         """Replace the upper bound that was reserved by what was consumed."""
 
-    def release(self) -> None:
-        """Give everything back: nothing was consumed."""
+    async def release(self) -> None:
+        """Give everything back: nothing was consumed, not even a request."""
 
 
 class Limiter(Protocol):
     """Reserves capacity before anything is spent."""
 
-    async def reserve(self, caller: Caller, request: ModelRequest | None) -> Hold:
-        """Reserve what the request may consume at most, on every level of the caller at once.
+    async def reserve(
+        self,
+        hold_id: str,
+        policy: Policy,
+        meters: tuple[Meter, ...],
+        demands: Sequence[Demand],
+        tiers: Sequence[TierName | None],
+        *,
+        give_up_at: float,
+    ) -> Hold:
+        """Reserve what a request may consume at most, on every level of its caller at once.
 
         Args:
-            caller: who asks.
-            request: what for; None for one that is passed on unread.
+            hold_id: unique.
+            policy: what holds for the caller.
+            meters: what counts it; `PolicyBook.meters` knows them.
+            demands: the most it may consume at each tier that may answer, best tier first.
+            tiers: those tiers, None for a model that belongs to none.
+            give_up_at: the caller's deadline, seconds of the loop's clock.
 
         Raises:
             RateLimitedError: a limit is reached and waiting helps.
+            BudgetExhaustedError: a budget has less left than the request may cost.
+            StageUnavailableError: nobody can tell.
         """

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gateway.redis.address import parse_address
+from gateway.redis.connection import RedisConnection
 from policies.base import Sanitiser
-from policies.rate_limit import ConcurrencyLimit
 from policies.sanitise.size import PromptSize
-from policies.settings import GuardSettings, Limits
+from policies.settings import GuardSettings
+from policies.stores.holds.base import HoldStore, OnExpiry
+from policies.stores.holds.journal import JournaledHoldStore
+from policies.stores.holds.redis import RedisHoldStore, slot_key
 from policies.stores.keys.base import KeyStore
 from policies.stores.keys.memory import MemoryKeyStore
 from policies.stores.keys.sqlite import SqliteKeyStore
@@ -26,9 +31,18 @@ def build_sanitiser(settings: GuardSettings) -> Sanitiser:
     return PromptSize(settings.limits)
 
 
-def build_limiter(limits: Limits) -> ConcurrencyLimit:
-    """Build what reserves capacity."""
-    return ConcurrencyLimit(limits)
+def open_hold_store(state: str, organisation: str, on_expiry: OnExpiry) -> HoldStore:
+    """Open what counts: a journal beside the state file, or Redis. It reads a journal that is there: not on a loop.
+
+    Raises:
+        JournalInUseError: another process counts there.
+        OSError: it cannot be read or written.
+    """
+    scheme, _, path = state.partition(":///")
+    if scheme == "sqlite":
+        return JournaledHoldStore(Path(path).with_suffix(".holds"), time.time, on_expiry)
+    connection = RedisConnection(parse_address(state), slot_key=slot_key(organisation))
+    return RedisHoldStore(connection, organisation, time.time, on_expiry)
 
 
 def open_key_store(state: str) -> KeyStore:

@@ -36,6 +36,8 @@ class Meter(msgspec.Struct, frozen=True):
         cap: the most that may be counted in the window, 0 to `MAX_CAP`.
         window: None for `concurrency`, which counts only what is in flight.
         soft: from how much on the caller should be warned or degraded, >= 0; None for never.
+        lost: what happens while the state that replicas share cannot be reached: `deny` refuses every call that this
+            meter counts; `share` lets each replica count on its own, up to its part of the cap.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Meter(msgspec.Struct, frozen=True):
     cap: Count
     window: Window | None
     soft: Count | None = None
+    lost: Literal["deny", "share"] = "share"
 
     def __post_init__(self) -> None:
         if not 0 <= self.cap <= MAX_CAP or (self.soft is not None and self.soft < 0):

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.domain.request import ModelRequest
-from router.settings import TierName
+from gateway.domain.tier import TierName
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -21,6 +21,18 @@ class Choice(msgspec.Struct, frozen=True):
     tier: TierName
     confidence: float
     reason: str
+
+
+class Option(msgspec.Struct, frozen=True):
+    """One tier that may answer a request.
+
+    Attributes:
+        tier: the class of model, or None for a model that belongs to none.
+        candidates: names of `models`, in the order they are tried.
+    """
+
+    tier: TierName | None
+    candidates: tuple[str, ...]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

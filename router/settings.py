@@ -6,10 +6,7 @@ from typing import Literal
 
 import msgspec
 
-TierName = Literal["simple", "medium", "complex"]
-"""The classes of model, cheapest first."""
-
-TIERS: tuple[TierName, ...] = ("simple", "medium", "complex")
+from gateway.domain.tier import TierName
 
 
 class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -56,6 +56,7 @@ class ChatRequest(ModelRequest):
 
     __slots__ = ("wants_usage",)
     shape = "chat"
+    limits = ("max_completion_tokens", "max_tokens")
 
     def __init__(self, body: bytes, document: dict[str, Any], *, is_faithful: bool = True) -> None:
         self.body = body

@@ -12,8 +12,9 @@ GatewayError
 │   ├── RequestTooLargeError       413
 │   ├── UnsupportedMediaError      415
 │   ├── PromptRejectedError        400  a policy refused the content
-│   └── RateLimitedError           429  waiting helps: carries retry_after_s
-│       └── LoginThrottledError    429  too many failed logins from one address
+│   ├── RateLimitedError           429  waiting helps: carries retry_after_s
+│   │   └── LoginThrottledError    429  too many failed logins from one address
+│   └── BudgetExhaustedError       429  insufficient_quota; the status can be set to 402 or 403
 ├── UpstreamError                  someone we called failed
 │   ├── UpstreamUnreachableError   502  retryable
 │   ├── UpstreamTimeoutError       504  retryable
@@ -141,21 +142,45 @@ class RateLimitedError(CallerError):
 
     Args:
         retry_after_s: seconds until the request may succeed, > 0.
+        standing: how the limit stands (`policies.meters.Standing`), where it is one of the organisation's.
     """
 
     status = 429
     code = "rate_limit_exceeded"
     type = "rate_limit_error"
 
-    def __init__(self, message: str, *, retry_after_s: float) -> None:
+    def __init__(self, message: str, *, retry_after_s: float, standing: object = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.standing = standing
 
 
 class LoginThrottledError(RateLimitedError):
     """Too many failed logins from one client address."""
 
     code = "too_many_failed_logins"
+
+
+class BudgetExhaustedError(CallerError):
+    """A budget has less left than the request may cost.
+
+    Args:
+        status: 402, 403 or 429, as the organisation wants it.
+        retry_after_s: seconds after which asking again may help, as it does where only calls in flight stand in the
+            way; None where it does not.
+        standing: how the budget stands (`policies.meters.Standing`).
+    """
+
+    status = 429
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+
+    def __init__(self, message: str, *, status: int, retry_after_s: float | None, standing: object) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.should_retry = retry_after_s is not None
+        self.standing = standing
 
 
 class UpstreamError(GatewayError):
@@ -253,3 +278,13 @@ class StageUnavailableError(InternalError):
 
     status = 503
     code = "stage_unavailable"
+
+
+class StateLostError(StageUnavailableError):
+    """The state that replicas share cannot be reached, and a limit or budget of this call may not go on without it.
+
+    The message names no internals; callers may see it.
+    """
+
+    code = "limits_unavailable"
+    retry_after_s = 1.0

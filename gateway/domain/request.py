@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from copy import copy
+from typing import Any, ClassVar, Literal, Self
 
 from gateway.domain.document import replace_members
 
@@ -28,6 +29,8 @@ class ModelRequest:
 
     __slots__ = ("body", "document", "is_faithful", "max_output_tokens", "messages", "model", "stream")
     shape: ClassVar[Shape]
+    limits: ClassVar[tuple[str, ...]] = ("max_tokens",)
+    """The members that bound an answer's length; the first is the one to add."""
 
     def __init__(self, body: bytes, document: dict[str, Any], *, is_faithful: bool = True) -> None:
         self.body = body
@@ -47,6 +50,22 @@ class ModelRequest:
     def is_whole(self) -> bool:
         """Whether the body holds all of the prompt, rather than continuing what whoever answers has kept."""
         return True
+
+    @property
+    def most_output_tokens(self) -> int | None:
+        """How long the answer may get at most by the request's own members, whichever of them the upstream reads."""
+        given = [value for name in self.limits if (value := self.document.get(name)) is not None]
+        return max(given, default=self.max_output_tokens)
+
+    def limited(self, tokens: int) -> Self:
+        """Return the request with an answer of at most so many tokens."""
+        edits = {name: tokens for name in self.limits if (self.document.get(name) or 0) > tokens}
+        edits = edits or {self.limits[0]: tokens}
+        body = self.edited({name: b"%d" % value for name, value in edits.items()})
+        limited = copy(self)
+        limited.body, limited.document = body, {**self.document, **edits}
+        limited.max_output_tokens = tokens
+        return limited
 
     def edited(self, edits: Mapping[str, bytes]) -> bytes:
         """Return the body with top-level members replaced, or put first where they are absent.

@@ -61,6 +61,7 @@ class ResponsesRequest(ModelRequest):
 
     __slots__ = ("conversation_id", "is_stored", "previous_response_id")
     shape: ClassVar[Shape] = "responses"
+    limits = ("max_output_tokens",)
 
     def __init__(self, body: bytes, document: dict[str, Any], *, is_faithful: bool = True) -> None:
         super().__init__(body, document, is_faithful=is_faithful)

@@ -23,6 +23,7 @@ from gateway.edge.body import read_body
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
 from gateway.edge.explain import ExplainedStream, explain_document
+from gateway.edge.limits import limit_lines
 from gateway.edge.sse import HEADERS, error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import Exchange
@@ -108,7 +109,10 @@ class AnswerRoute:
 
 
 async def _send_stream(send: Send, exchange: Exchange, stream: StreamReply, wire: Wire) -> None:
-    """Send blocks of events as they come; after the first, a failure is an event and the end of the connection."""
+    """Send blocks of events as they come; after the first, a failure is an event and the end of the connection.
+
+    The answer is settled before the block that ends it is sent.
+    """
     block = await stream.block()
     headers = _headers(exchange, stream)
     exchange.status = 200
@@ -119,6 +123,8 @@ async def _send_stream(send: Send, exchange: Exchange, stream: StreamReply, wire
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     try:
         while block is not None:
+            if stream.is_ended:
+                await exchange.settle()
             await send({"type": "http.response.body", "body": block, "more_body": True})
             block = await stream.block()
     except GatewayError as error:
@@ -127,6 +133,7 @@ async def _send_stream(send: Send, exchange: Exchange, stream: StreamReply, wire
         await send({"type": "http.response.body", "body": event, "more_body": True})
         wire.hang_up()
         return
+    await exchange.settle()
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -136,6 +143,7 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
     assert decision is not None  # noqa: S101  an answer without a decision does not exist
     headers = [JSON, *_decided(exchange.routed_model, decision.tier, decision.confidence, decision.reason)]
     headers += reply.headers
+    headers += limit_lines(exchange)
     if reply.dropped:
         dropped = _UNPRINTABLE.sub("?", ", ".join(reply.dropped)[:_MOST_DROPPED])
         headers.append((b"x-tierway-dropped", dropped.encode("ascii")))

@@ -10,6 +10,7 @@ import msgspec
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
 from gateway.domain.errors import (
+    BudgetExhaustedError,
     GatewayError,
     InternalError,
     InvalidRequestError,
@@ -115,6 +116,8 @@ def error_headers(error: GatewayError) -> Headers:
     elif isinstance(error, RateLimitedError):
         headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
         headers.append((b"retry-after-ms", b"%d" % math.ceil(error.retry_after_s * 1000)))
+    elif isinstance(error, BudgetExhaustedError) and error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
     elif isinstance(error, NotAuthenticatedError):
         headers.append((b"www-authenticate", b"Bearer"))
     elif isinstance(error, MethodNotAllowedError):

@@ -40,6 +40,11 @@ class ExplainedStream:
         self.response_id = stream.response_id
         self.final = b""
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the answer has been read to its end."""
+        return self._stream.is_ended
+
     async def block(self) -> bytes | None:
         """Return the block before the newest one; see `StreamReply.block`."""
         if self._failure is not None:

@@ -108,13 +108,12 @@ class Lifetime:
         headers = dict(lines)
         if len(headers) != len(lines):
             headers = _joined(lines)
+        hold_id = request_id = f"{self._prefix}{next(self._numbers):08x}"
         sent_id = headers.get(b"x-request-id")
         if sent_id is not None and _SANE_ID.fullmatch(sent_id):
             request_id = sent_id.decode("ascii")
-        else:
-            request_id = f"{self._prefix}{next(self._numbers):08x}"
         client = scope["client"]
-        exchange = Exchange(request_id, headers, client[0] if client else "", wire.watch_this_task())
+        exchange = Exchange(request_id, headers, client[0] if client else "", wire.watch_this_task(), hold_id)
         scope[EXCHANGE] = exchange  # type: ignore[literal-required]  # the scope is ours to add to
         return exchange
 

@@ -78,6 +78,10 @@ class StreamReply(Protocol):
     def final(self) -> bytes:
         """The whole response, once a translated stream has ended; empty before and in other streams."""
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the answer has been read to its end, so that `usage` is final; blocks may be still to come."""
+
     async def block(self) -> bytes | None:
         """Return the next server-sent events, framed, at least one of them; None when the stream is complete.
 

@@ -101,6 +101,11 @@ class EchoStream:
         self._generated = 0
         self._done = False
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether all chunks were given."""
+        return self._done
+
     async def block(self) -> bytes | None:
         """Return the next event, framed; see `StreamReply.block`."""
         await _pause(self._delay_s, self._patience)

@@ -219,6 +219,11 @@ class RelayedStream:
         """The id of a response, once known."""
         return self._reader.response_id
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the upstream's end has been read."""
+        return self._done
+
     async def open(self) -> None:
         """Wait for the first event, so that a stream that fails before it is an answer with a status."""
         self._first = await self._next()

@@ -108,5 +108,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The context window in tokens, prompt and answer together."""
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """The longest answer the model gives, in tokens."""
+    image_tokens: Annotated[int, msgspec.Meta(ge=0)] = 40_000
+    """The most prompt tokens that one image is billed as; budgets hold so many. The default is above the 36,835 that
+    OpenAI's formula gives for the largest image on gpt-4o-mini; most models need far less."""
     price: Price | None = None
     """What it costs; taken from genai-prices by the model's name where absent."""

@@ -256,6 +256,11 @@ class TranslatedStream:
         self._splitter = EventSplitter()
         self._ended = False
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the upstream's end has been read."""
+        return self._stream.is_ended
+
     async def block(self) -> bytes | None:
         """Return the next events, framed; see `StreamReply.block`."""
         while not self._ended:

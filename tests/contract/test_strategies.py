@@ -7,7 +7,7 @@ import pytest
 from gateway.domain.chat import ChatRequest
 from router.base import Strategy
 from router.catalogue import STRATEGIES, build_strategy
-from router.settings import TIERS
+from gateway.domain.tier import TIERS
 from tests.support.build import chat_request
 from tests.support.members import STRATEGIES as FIXTURES
 

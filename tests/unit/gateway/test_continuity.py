@@ -219,6 +219,7 @@ class Stream:
     """A stream of two blocks, whose response is known with the first or, if it was translated, with the last."""
 
     headers: Headers = ()
+    is_ended = False
 
     def __init__(self, *, translated: bool, is_cut: bool = False) -> None:
         self.dropped: tuple[str, ...] | None = () if translated else None

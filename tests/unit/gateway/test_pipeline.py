@@ -31,12 +31,17 @@ from gateway.domain.errors import (
 )
 from gateway.domain.money import Price
 from gateway.domain.request import ModelRequest, Shape
+from gateway.domain.tier import TierName
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
 from gateway.pipeline import Pipeline, token_of
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import ModelCall, PlainReply, Reply
 from gateway.upstreams.settings import Model
+from policies.effective import Policy, PolicyBook
+from policies.meters import NOTHING, Demand, Meter
+from policies.settings import OrganisationSettings
+from policies.stores.holds.base import Granted
 from router.base import Choice
 from router.settings import RouterSettings
 from router.tiers import Router
@@ -75,25 +80,45 @@ class Limiter:
         self._settle_error = settle_error
         self.reserved = self.released = 0
         self.settled: list[tuple[Usage, int]] = []
+        self.covered: list[Demand] = []
+        self.demands: tuple[Demand, ...] = ()
+        self.tiers: tuple[TierName | None, ...] = ()
+        self.granted: Granted | None = None
+        self.demand = NOTHING
+        self.index = self.under_reserved = 0
+        self.is_degraded = False
 
-    async def reserve(self, caller: Caller, request: ModelRequest | None) -> Limiter:
+    async def reserve(
+        self,
+        hold_id: str,
+        policy: Policy,
+        meters: tuple[Meter, ...],
+        demands: Sequence[Demand],
+        tiers: Sequence[TierName | None],
+        *,
+        give_up_at: float,
+    ) -> Limiter:
         if self._error:
             raise self._error
         self.reserved += 1
+        self.demands, self.tiers = tuple(demands), tuple(tiers)
         return self
 
-    def settle(self, usage: Usage, cost_microusd: int) -> None:
+    async def cover(self, demand: Demand) -> None:
+        self.covered.append(demand)
+
+    async def settle(self, usage: Usage, cost_microusd: int) -> None:
         self.settled.append((usage, cost_microusd))
         if self._settle_error:
             raise self._settle_error
 
-    def release(self) -> None:
+    async def release(self) -> None:
         self.released += 1
 
     @property
-    def has_released_all(self) -> bool:
-        """Whether every hold was given back, unspent, exactly once."""
-        return self.released == self.reserved and not self.settled
+    def has_charged_a_request_only(self) -> bool:
+        """Whether every hold was settled exactly once, for nothing but the request."""
+        return self.released == 0 and self.settled == [(NO_USAGE, 0)] * self.reserved
 
 
 class Strategy:
@@ -112,6 +137,7 @@ class Stream:
     dropped: tuple[str, ...] | None = None
     response_id = ""
     final = b""
+    is_ended = False
 
     def __init__(self) -> None:
         self.closed = 0
@@ -182,6 +208,7 @@ class House:
             sanitiser=parts.pop("sanitiser", Sanitiser()),
             limiter=self.limiter,
             router=Router(RouterSettings(tiers=tiers), strategy, models, {"alias": "a"}),
+            policies=PolicyBook(parts.pop("organisation", OrganisationSettings())),
             cache=cache,
             models=models,
             upstreams={"first": self.first, "second": self.second},
@@ -294,14 +321,13 @@ async def test_a_limited_caller_reaches_no_upstream() -> None:
     assert house.limiter.settled == []
 
 
-async def test_an_unknown_model_is_refused_and_gives_its_hold_back() -> None:
+async def test_an_unknown_model_is_refused_before_anything_is_reserved() -> None:
     house = House()
 
     _, error = await house.refusal("nobody")
 
     assert isinstance(error, UnknownModelError)
-    assert house.limiter.reserved == 1
-    assert house.limiter.has_released_all
+    assert house.limiter.reserved == 0
 
 
 @pytest.mark.parametrize(
@@ -360,8 +386,7 @@ async def test_a_key_may_not_use_other_models() -> None:
     assert isinstance(error, NotPermittedError)
     assert (error.status, error.code, error.param) == (403, "model_not_allowed", "model")
     assert house.first.calls == []
-    assert house.limiter.reserved == 1
-    assert house.limiter.has_released_all
+    assert house.limiter.reserved == 0
 
 
 RETRYABLE = [
@@ -396,7 +421,7 @@ async def test_no_other_candidate_is_asked_when_that_cannot_help(error: GatewayE
     assert house.second.calls == []
     assert opened.attempts == 1
     assert house.limiter.reserved == 1
-    assert house.limiter.has_released_all
+    assert house.limiter.has_charged_a_request_only
 
 
 async def test_the_last_candidates_error_is_the_answer() -> None:
@@ -408,7 +433,7 @@ async def test_the_last_candidates_error_is_the_answer() -> None:
     assert raised is last
     assert opened.attempts == 2
     assert house.limiter.reserved == 1
-    assert house.limiter.has_released_all
+    assert house.limiter.has_charged_a_request_only
 
 
 async def test_no_candidate_is_asked_once_the_deadline_has_passed() -> None:
@@ -423,7 +448,7 @@ async def test_no_candidate_is_asked_once_the_deadline_has_passed() -> None:
     assert house.second.calls == []
 
 
-async def test_a_bug_in_an_upstream_gives_the_hold_back() -> None:
+async def test_a_bug_in_an_upstream_costs_a_request_only() -> None:
     house = House(first=Upstream("first", BROKEN))
     opened = exchange()
 
@@ -432,10 +457,10 @@ async def test_a_bug_in_an_upstream_gives_the_hold_back() -> None:
     await opened.close()
 
     assert house.limiter.reserved == 1
-    assert house.limiter.has_released_all
+    assert house.limiter.has_charged_a_request_only
 
 
-async def test_a_cancelled_request_gives_its_hold_back_once() -> None:
+async def test_a_cancelled_request_costs_a_request_only_where_nobody_can_count() -> None:
     waiting = asyncio.Event()
 
     class Silent(Upstream):
@@ -455,7 +480,7 @@ async def test_a_cancelled_request_gives_its_hold_back_once() -> None:
     await opened.close()
 
     assert house.limiter.reserved == 1
-    assert house.limiter.has_released_all
+    assert house.limiter.has_charged_a_request_only
     assert house.second.calls == []
 
 

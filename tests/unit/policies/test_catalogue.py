@@ -4,17 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from policies.catalogue import build_limiter, build_sanitiser, open_key_store
-from policies.rate_limit import ConcurrencyLimit
+from policies.catalogue import build_sanitiser, open_hold_store, open_key_store
 from policies.sanitise.size import PromptSize
-from policies.settings import GuardSettings, Limits
+from policies.settings import GuardSettings
 from policies.stores.keys.base import KeyRecord
 from policies.stores.keys.memory import MemoryKeyStore
 
 
 def test_the_policies_are_built_from_their_settings() -> None:
     assert isinstance(build_sanitiser(GuardSettings()), PromptSize)
-    assert isinstance(build_limiter(Limits()), ConcurrencyLimit)
 
 
 def test_keys_may_be_kept_in_memory() -> None:
@@ -30,3 +28,11 @@ def test_the_state_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     store.close()
 
     assert (tmp_path / "keys.db").exists()
+
+
+async def test_holds_are_kept_beside_the_state_file(tmp_path: Path) -> None:
+    store = open_hold_store(f"sqlite:///{tmp_path}/tierway.db", "acme", "charge")
+
+    await store.close()
+
+    assert (tmp_path / "tierway.holds").is_dir()

@@ -32,6 +32,7 @@ class Blocks:
     dropped: tuple[str, ...] | None = None
     response_id = ""
     final = b""
+    is_ended = False
 
     def __init__(self, *blocks: bytes | GatewayError) -> None:
         self._blocks = list(blocks)

@@ -32,6 +32,7 @@ class Stream:
     dropped: tuple[str, ...] | None = None
     response_id = ""
     final = b""
+    is_ended = False
 
     def __init__(self, payloads: list[bytes]) -> None:
         self._payloads = payloads

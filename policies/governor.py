@@ -1,0 +1,225 @@
+"""Holds requests to the organisation's limits and budgets: the one place that reserves, settles and gives back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from gateway.domain.errors import BudgetExhaustedError, RateLimitedError, StageUnavailableError
+from gateway.domain.tier import TIERS, TierName
+from gateway.domain.usage import Usage
+from policies.effective import Policy
+from policies.meters import NOTHING, Demand, Meter, Standing
+from policies.refusals import refusal
+from policies.stores.holds.base import Expired, Granted, HoldStore, Refused
+
+TEND_S: Final = 1.0
+"""Seconds between looks at leases that end."""
+
+
+class FreeHold:
+    """What a caller without any limit holds."""
+
+    __slots__ = ()
+    granted: Granted | None = None
+    demand = NOTHING
+    index = 0
+    is_degraded = False
+    under_reserved = 0
+
+    async def cover(self, demand: Demand) -> None:
+        """Nothing to hold; see `Hold.cover`."""
+
+    async def settle(self, usage: Usage, cost_microusd: int) -> None:
+        """Nothing to charge; see `Hold.settle`."""
+
+    async def release(self) -> None:
+        """Nothing to give back; see `Hold.release`."""
+
+
+FREE: Final = FreeHold()
+
+
+class StoredHold:
+    """What a request holds in the store; see `Hold`."""
+
+    __slots__ = (
+        "_governor", "_is_open", "demand", "granted", "hold_id", "index", "is_degraded", "lease_ends", "meters",
+        "policy", "under_reserved",
+    )  # fmt: skip
+
+    def __init__(
+        self, governor: Governor, hold_id: str, policy: Policy, meters: tuple[Meter, ...], demand: Demand
+    ) -> None:
+        self._governor = governor
+        self._is_open = True
+        self.hold_id = hold_id
+        self.policy, self.meters, self.demand = policy, meters, demand
+        self.granted: Granted | None = None
+        self.index = 0
+        self.is_degraded = False
+        self.under_reserved = 0
+        self.lease_ends = 0.0
+
+    async def cover(self, demand: Demand) -> None:
+        """Hold as much as `demand` where less is held; see `Hold.cover`."""
+        if self._is_open and demand.beyond(self.demand) is not NOTHING:
+            await self._governor.exchange(self, demand)
+
+    async def settle(self, usage: Usage, cost_microusd: int) -> None:
+        """Replace the upper bound by what was consumed; see `Hold.settle`."""
+        if self._is_open:
+            self._is_open = False
+            await self._governor.settle(self, usage, cost_microusd)
+
+    async def release(self) -> None:
+        """Give everything back; see `Hold.release`."""
+        if self._is_open:
+            self._is_open = False
+            await self._governor.release(self)
+
+
+class Governor:
+    """Reserves and settles in a store of holds, for every version of the settings.
+
+    Args:
+        store: counts; closed by whoever opened it.
+
+    Attributes:
+        refused: requests refused, by level and unit of the limit.
+        under_reserved: answers that cost more than was held, and by how many micro-dollars in all.
+        expired: holds whose lease ended, and how many micro-dollars were charged for them.
+        degraded: requests whose tier a soft threshold capped.
+    """
+
+    def __init__(self, store: HoldStore) -> None:
+        self.store = store
+        self._open: dict[str, StoredHold] = {}
+        self.refused: dict[tuple[str, str], int] = {}
+        self.under_reserved = self.under_reserved_microusd = 0
+        self.expired = self.expired_microusd = 0
+        self.degraded = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many holds of this process are open."""
+        return len(self._open)
+
+    async def reserve(
+        self,
+        hold_id: str,
+        policy: Policy,
+        meters: tuple[Meter, ...],
+        demands: Sequence[Demand],
+        tiers: Sequence[TierName | None],
+        *,
+        give_up_at: float,
+    ) -> StoredHold | FreeHold:
+        """Reserve what a request may consume at most; see `Limiter.reserve`."""
+        if not meters:
+            return FREE
+        answer = await self.store.reserve(hold_id, meters, demands, lease_s=policy.holds.lease_s)
+        if isinstance(answer, Refused):
+            raise self._refusal(answer, policy, demands)
+        hold = StoredHold(self, hold_id, policy, meters, demands[answer.tier_index])
+        hold.granted = answer
+        hold.index = answer.tier_index
+        hold.lease_ends = asyncio.get_running_loop().time() + policy.holds.lease_s
+        self._open[hold_id] = hold
+        if answer.past_soft and policy.degrading:
+            await self._degrade(hold, demands, tiers)
+        return hold
+
+    async def exchange(self, hold: StoredHold, demand: Demand) -> None:
+        """Hold another amount; see `Hold.cover`."""
+        answer = await self.store.exchange(hold.hold_id, demand)
+        if isinstance(answer, Refused):
+            raise self._refusal(answer, hold.policy, (demand,))
+        hold.demand = demand
+        if answer is not None:
+            hold.granted = answer
+
+    async def settle(self, hold: StoredHold, usage: Usage, cost_microusd: int) -> None:
+        """Charge what was consumed. It counts as one request, whatever came of it."""
+        self._open.pop(hold.hold_id, None)
+        actual = Demand.measured(1, usage.prompt_tokens, usage.completion_tokens, cost_microusd)
+        settled = await self.store.settle(hold.hold_id, actual)
+        if settled.under_reserved is not NOTHING and settled.under_reserved.microusd:
+            hold.under_reserved = settled.under_reserved.microusd
+            self.under_reserved += 1
+            self.under_reserved_microusd += hold.under_reserved
+
+    async def release(self, hold: StoredHold) -> None:
+        """Give back what was held."""
+        self._open.pop(hold.hold_id, None)
+        await self.store.release(hold.hold_id)
+
+    async def tend(self) -> list[Expired]:
+        """Renew the leases of requests that are still answered, and end those that nobody renews.
+
+        Returns:
+            The holds that ended: their processes were killed, or could not reach the store.
+        """
+        now = asyncio.get_running_loop().time()
+        for hold in list(self._open.values()):
+            lease_s = hold.policy.holds.lease_s
+            if hold.lease_ends - now < lease_s / 2 and await self.store.extend(hold.hold_id, lease_s):
+                hold.lease_ends = now + lease_s
+        expired = await self.store.sweep()
+        self.expired += len(expired)
+        self.expired_microusd += sum(one.demand.microusd for one in expired if one.charged)
+        return expired
+
+    async def run(self, note: Callable[[Expired], Awaitable[None]]) -> None:
+        """Tend the leases once a second, for ever.
+
+        Args:
+            note: is told of each hold that ended by itself.
+        """
+        while True:
+            await asyncio.sleep(TEND_S)
+            try:
+                for one in await self.tend():
+                    await note(one)
+            except StageUnavailableError:  # the store is lost, which it tells of itself; leases end later
+                continue
+
+    async def _degrade(self, hold: StoredHold, demands: Sequence[Demand], tiers: Sequence[TierName | None]) -> None:
+        """Hold no more than the tier that soft thresholds leave."""
+        assert hold.granted is not None  # noqa: S101  the caller has just set it
+        best = min((_best_tier(standing, hold) for standing in hold.granted.past_soft), default=len(TIERS) - 1)
+        allowed = (i for i in range(hold.index, len(tiers)) if (tier := tiers[i]) is None or TIERS.index(tier) <= best)
+        index = next(allowed, len(tiers) - 1)
+        if index != hold.index:
+            await self.exchange(hold, demands[index])
+            hold.index, hold.is_degraded = index, True
+            self.degraded += 1
+
+    def _refusal(
+        self, refused: Refused, policy: Policy, demands: Sequence[Demand]
+    ) -> RateLimitedError | BudgetExhaustedError:
+        meter = refused.meter
+        counted = meter.key.partition(":")[0].partition("|")[0], meter.unit
+        self.refused[counted] = self.refused.get(counted, 0) + 1
+        held = 0
+        if meter.unit == "microusd":
+            held = self._held(meter)
+            if refused.used - held + min(demand.microusd for demand in demands) > refused.cap:
+                held = 0
+        return refusal(refused, held, budget_status=policy.budget_status)
+
+    def _held(self, meter: Meter) -> int:
+        """Return how many micro-dollars of a meter the requests of this process hold."""
+        return sum(
+            hold.demand.microusd for hold in self._open.values() if any(meter.key == other.key for other in hold.meters)
+        )
+
+
+def _best_tier(standing: Standing, hold: StoredHold) -> int:
+    """Return the best tier that a meter past its soft threshold leaves, as an index of `TIERS`."""
+    meter = standing.meter
+    before = standing.used - hold.demand.microusd
+    if meter.key not in hold.policy.degrading or meter.soft is None or before < meter.soft:
+        return len(TIERS) - 1
+    return 1 if 2 * before < meter.soft + meter.cap else 0
