@@ -25,7 +25,7 @@ from gateway.pricing import PriceTable, Rate
 from gateway.upstreams.base import DEFAULT_OUTPUT_TOKENS
 from gateway.upstreams.settings import Model
 from policies.effective import Policy
-from policies.meters import Demand, Meter
+from policies.meters import MAX_PER_CALL, Demand, Meter
 from router.base import Option
 
 LARGEST_CONTEXT: Final = 2**21
@@ -61,18 +61,31 @@ class Ceilings(msgspec.Struct, frozen=True):
     most_output_tokens: int | None = None
 
 
-class _Prompt(msgspec.Struct, frozen=True):
+class _Prompt(msgspec.Struct, frozen=True, gc=False):
     """What is known of a prompt's size.
 
     Attributes:
         text_bytes: everything in the body that is no medium.
         images: how many images there are.
         is_whole: whether the body holds all of it.
+        most_counted: how many tokens of it limits hold at most.
     """
 
     text_bytes: int
     images: int
     is_whole: bool
+    most_counted: int
+
+
+class _Bound(msgspec.Struct, frozen=True, gc=False):
+    """What bounds one model: tokens, and micro-dollars per million of them; prices are None where nobody knows them."""
+
+    name: str
+    context_tokens: int
+    image_tokens: int
+    max_output_tokens: int | None
+    input_price: int | None
+    output_price: int
 
 
 class CeilingTable:
@@ -84,8 +97,7 @@ class CeilingTable:
     """
 
     def __init__(self, models: Mapping[str, Model], prices: PriceTable) -> None:
-        self._models = models
-        self._prices = prices
+        self._bounds = {name: _bound(name, model, prices.rate(name)) for name, model in models.items()}
         self._dearest = prices.dearest()
 
     def of(self, request: ModelRequest, policy: Policy, meters: Sequence[Meter], options: Sequence[Option]) -> Ceilings:
@@ -102,80 +114,113 @@ class CeilingTable:
             NotPermittedError: money is counted, and the price of a model is not known.
         """
         tiers = tuple([option.tier for option in options])
-        if not policy.counts_tokens and policy.max_output_tokens is None:
+        if (not policy.counts_tokens and policy.max_output_tokens is None) or request.shape in _FREE:
             return Ceilings((_ONE_REQUEST,) * len(options), tiers)
-        limit = self._limit(request, policy, meters, options)
-        prompt = _measure(request)
-        demands = tuple([self._demand(request, policy, meters, prompt, limit, option) for option in options])
+        bounds = [[self._bounds[name] for name in option.candidates] for option in options]
+        asked = request.most_output_tokens
+        input_cap, output_cap = _token_caps(meters)
+        limit = _limit(request, asked, policy, output_cap, bounds)
+        prompt = _measure(request, input_cap)
+        most = asked if limit is None else limit
+        demands = tuple([self._demand(request, policy, prompt, most, option) for option in bounds])
         return Ceilings(demands, tiers, limit)
 
     def of_model(self, request: ModelRequest, policy: Policy, meters: Sequence[Meter], name: str) -> Demand:
         """Return what to hold for a request that goes to one model, with the limit it is sent with in its members."""
-        option = Option(None, (name,))
-        return self._demand(request, policy, meters, _measure(request), None, option)
+        if not policy.counts_tokens or request.shape in _FREE:
+            return _ONE_REQUEST
+        most = request.most_output_tokens
+        prompt = _measure(request, _token_caps(meters)[0])
+        return self._demand(request, policy, prompt, most, [self._bounds[name]])
 
     def _demand(
         self,
         request: ModelRequest,
         policy: Policy,
-        meters: Sequence[Meter],
         prompt: _Prompt,
-        limit: int | None,
-        option: Option,
+        most: int | None,
+        bounds: Sequence[_Bound],
     ) -> Demand:
+        """Return the largest of the demands of some models: each number by itself, as any of them may answer."""
         most_input = most_output = most_microusd = 0
         choices = _choices(request.document)
-        for name in option.candidates:
-            model = self._models[name]
-            prompt_tokens = _prompt_tokens(prompt, model)
-            output_tokens = choices * self._output_tokens(request, model, limit)
-            most_input, most_output = max(most_input, prompt_tokens), max(most_output, output_tokens)
+        for bound in bounds:
+            prompt_tokens = bound.context_tokens
+            if prompt.is_whole:
+                prompt_tokens = min(prompt.text_bytes + prompt.images * bound.image_tokens, prompt_tokens)
+            output_tokens = choices * _output_tokens(request, bound, most)
+            most_input = max(most_input, prompt_tokens)
+            most_output = max(most_output, output_tokens)
             if policy.counts_money:
-                cost = self._cost(name, policy, prompt_tokens, output_tokens)
+                cost = self._cost(bound, policy, prompt_tokens, output_tokens)
                 most_microusd = max(most_microusd, cost)
-        if request.shape in _FREE:
-            return _ONE_REQUEST
-        most_input = _within_token_limits(most_input, prompt.text_bytes, meters)
-        return Demand.measured(1, most_input, most_output, most_microusd)
+        most_input = min(most_input, prompt.most_counted)
+        return Demand(1, most_input, min(most_output, MAX_PER_CALL), min(most_microusd, MAX_PER_CALL))
 
-    def _cost(self, name: str, policy: Policy, prompt_tokens: int, output_tokens: int) -> int:
-        rate = self._prices.rate(name)
-        if rate is None and policy.unpriced == "worst_case":
-            rate = self._dearest
-        if rate is None:
-            message = f"The model '{name}' has no price, and budgets count money. 'models.{name}.price' gives it one."
-            raise NotPermittedError(message, code="model_unpriced", param="model")
-        return cost_ceiling(rate, prompt_tokens, output_tokens)
+    def _cost(self, bound: _Bound, policy: Policy, prompt_tokens: int, output_tokens: int) -> int:
+        input_price, output_price = bound.input_price, bound.output_price
+        if input_price is None:
+            if policy.unpriced != "worst_case" or self._dearest is None:
+                name = bound.name
+                message = f"The model '{name}' has no price, and budgets count money"
+                raise NotPermittedError(
+                    f"{message}. 'models.{name}.price' gives it one.", code="model_unpriced", param="model"
+                )
+            input_price, output_price = _dearest_input(self._dearest), self._dearest.output
+        return ceil_div(prompt_tokens * input_price + output_tokens * output_price, PER_MILLION)
 
-    def _output_tokens(self, request: ModelRequest, model: Model, limit: int | None) -> int:
-        if request.shape == "embeddings":
-            return 0
-        known = [n for n in (limit, request.most_output_tokens, model.max_output_tokens) if n is not None]
-        return min(known, default=DEFAULT_OUTPUT_TOKENS)
 
-    def _limit(
-        self, request: ModelRequest, policy: Policy, meters: Sequence[Meter], options: Sequence[Option]
-    ) -> int | None:
-        """Return the limit that a request must be sent with to be bounded, None where it is bounded as it is."""
-        if request.shape in ("embeddings", *_FREE):
+def _bound(name: str, model: Model, rate: Rate | None) -> _Bound:
+    return _Bound(
+        name,
+        model.context_tokens or LARGEST_CONTEXT,
+        model.image_tokens,
+        model.max_output_tokens,
+        None if rate is None else _dearest_input(rate),
+        0 if rate is None else rate.output,
+    )
+
+
+def _dearest_input(rate: Rate) -> int:
+    """Return the most that a prompt token may cost: which class it falls into is the provider's to say."""
+    return max(rate.input, rate.cache_read, rate.cache_write)
+
+
+def _output_tokens(request: ModelRequest, bound: _Bound, most: int | None) -> int:
+    if request.shape == "embeddings":
+        return 0
+    own = bound.max_output_tokens
+    if most is None:
+        return DEFAULT_OUTPUT_TOKENS if own is None else own
+    return most if own is None or most < own else own
+
+
+def _limit(
+    request: ModelRequest,
+    asked: int | None,
+    policy: Policy,
+    output_cap: int | None,
+    bounds: Sequence[Sequence[_Bound]],
+) -> int | None:
+    """Return the limit that a request must be sent with to be bounded, None where it is bounded as it is."""
+    if request.shape == "embeddings":
+        return None
+    # A limit on generated tokens that is smaller than the answer may get would never let it pass.
+    most = policy.max_output_tokens
+    if output_cap is not None:
+        most = output_cap if most is None else min(most, output_cap)
+    if asked is None:
+        own = [bound.max_output_tokens for option in bounds for bound in option]
+        if all(cap is not None and (most is None or cap <= most) for cap in own):
             return None
-        asked, allowed = request.most_output_tokens, policy.max_output_tokens
-        # A limit on generated tokens that is smaller than the answer may get would never let it pass.
-        most = min([meter.cap for meter in meters if meter.unit == "output_tokens"], default=allowed)
-        if allowed is not None and most is not None:
-            most = min(most, allowed)
-        if asked is None:
-            own = [self._models[name].max_output_tokens for option in options for name in option.candidates]
-            if all(cap is not None and (most is None or cap <= most) for cap in own):
-                return None
-            most = DEFAULT_OUTPUT_TOKENS if most is None else most
-        elif most is None or asked <= most:
-            return None
-        if policy.unbounded_output == "refuse":
-            name = request.limits[0]
-            message = f"This key needs requests to name the longest answer in '{name}'"
-            raise InvalidRequestError(f"{message}, at most {most} tokens.", param=name, code="output_limit_needed")
-        return most
+        most = DEFAULT_OUTPUT_TOKENS if most is None else most
+    elif most is None or asked <= most:
+        return None
+    if policy.unbounded_output == "refuse":
+        name = request.limits[0]
+        message = f"This key needs requests to name the longest answer in '{name}', at most {most} tokens."
+        raise InvalidRequestError(message, param=name, code="output_limit_needed")
+    return most
 
 
 def relay_price(prices: Mapping[str, int], endpoint: str, method: str) -> int | None:
@@ -190,35 +235,28 @@ def relay_price(prices: Mapping[str, int], endpoint: str, method: str) -> int | 
     return prices.get(endpoint)
 
 
-def cost_ceiling(rate: Rate, prompt_tokens: int, output_tokens: int) -> int:
-    """Return the most that so many tokens cost in micro-dollars: each in its direction's dearest class."""
-    dearest_input = max(rate.input, rate.cache_read, rate.cache_write)
-    return ceil_div(prompt_tokens * dearest_input + output_tokens * rate.output, PER_MILLION)
-
-
-def _prompt_tokens(prompt: _Prompt, model: Model) -> int:
-    context = model.context_tokens or LARGEST_CONTEXT
-    if not prompt.is_whole:
-        return context
-    return min(prompt.text_bytes + prompt.images * model.image_tokens, context)
-
-
-def _within_token_limits(tokens: int, text_bytes: int, meters: Sequence[Meter]) -> int:
-    """Return what to hold of limits on prompt tokens.
-
-    A bound in bytes is about four times what it turns out to be. A prompt whose bound is above a limit, and which may
-    well be below it, holds all of the limit; one that cannot be below it holds its bound, and is refused.
-    """
-    cap = min((meter.cap for meter in meters if meter.unit == "input_tokens"), default=tokens)
-    return cap if cap < tokens and text_bytes <= cap * LEAST_BYTES_A_TOKEN else tokens
+def _token_caps(meters: Sequence[Meter]) -> tuple[int | None, int | None]:
+    """Return the smallest limits on prompt tokens and on generated tokens, None where there is none."""
+    of_input: int | None = None
+    of_output: int | None = None
+    for meter in meters:
+        if meter.unit == "input_tokens":
+            of_input = meter.cap if of_input is None else min(of_input, meter.cap)
+        elif meter.unit == "output_tokens":
+            of_output = meter.cap if of_output is None else min(of_output, meter.cap)
+    return of_input, of_output
 
 
 def _choices(document: Mapping[str, Any]) -> int:
     return max(document.get("n") or 1, document.get("best_of") or 1)
 
 
-def _measure(request: ModelRequest) -> _Prompt:
-    """Look at a prompt once: what is text in it, what is a medium, and whether it is all there."""
+def _measure(request: ModelRequest, input_cap: int | None) -> _Prompt:
+    """Look at a prompt once: what is text in it, what is a medium, and whether it is all there.
+
+    A bound in bytes is about four times what it turns out to be. A prompt whose bound is above a limit on tokens, and
+    which may well be below it, holds all of the limit; one that cannot be below it holds its bound, and is refused.
+    """
     text_bytes = len(request.body)
     images = 0
     is_whole = request.is_whole
@@ -236,7 +274,9 @@ def _measure(request: ModelRequest) -> _Prompt:
     if tools:
         text_bytes += TOOLS_TOKENS
         is_whole = is_whole and all(map(_is_plain, tools))
-    return _Prompt(max(text_bytes, 0), images, is_whole)
+    text_bytes = max(text_bytes, 0)
+    fits = input_cap is not None and text_bytes <= input_cap * LEAST_BYTES_A_TOKEN
+    return _Prompt(text_bytes, images, is_whole, input_cap if fits and input_cap is not None else MAX_PER_CALL)
 
 
 def _data_bytes(part: Mapping[str, Any]) -> int:

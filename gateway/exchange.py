@@ -120,6 +120,11 @@ class Exchange:
             self._closers.append(self.settle)
         self._settler = settler
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what the request consumed has been charged."""
+        return self._settler is None and self.hold is not None
+
     async def settle(self) -> None:
         """Charge what the request consumed, now that it is known and before the last byte is sent; only once."""
         settler, self._settler = self._settler, None

@@ -54,8 +54,10 @@ class ModelRequest:
     @property
     def most_output_tokens(self) -> int | None:
         """How long the answer may get at most by the request's own members, whichever of them the upstream reads."""
+        if len(self.limits) == 1:
+            return self.max_output_tokens
         given = [value for name in self.limits if (value := self.document.get(name)) is not None]
-        return max(given, default=self.max_output_tokens)
+        return max(given) if given else self.max_output_tokens
 
     def limited(self, tokens: int) -> Self:
         """Return the request with an answer of at most so many tokens."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
+from math import ceil
 
 from gateway.domain.errors import BudgetExhaustedError, RateLimitedError
 from gateway.domain.money import format_usd
 from gateway.edge.errors import ANTHROPIC
 from gateway.exchange import Exchange
+from policies.base import Hold
 from policies.effective import window_name
-from policies.meters import Standing
+from policies.meters import NOTHING, Demand, Meter, Standing
 from policies.refusals import moment
+from policies.windows import Window
 
 Lines = list[tuple[bytes, bytes]]
 
@@ -28,9 +32,10 @@ def limit_lines(exchange: Exchange) -> Lines:
     lines: Lines = []
     granted = hold.granted
     if granted is not None:
+        back = _given_back(exchange, hold)
         for standing in (granted.requests, granted.tokens, granted.budget):
             if standing is not None:
-                lines += _standing(standing, exchange)
+                lines += _standing(standing, exchange, back)
     if exchange.output_limit is not None:
         lines.append((b"x-tierway-clamped", b"max_output_tokens=%d" % exchange.output_limit))
     if hold.is_degraded:
@@ -38,45 +43,73 @@ def limit_lines(exchange: Exchange) -> Lines:
     return lines
 
 
-def _standing(standing: Standing, exchange: Exchange) -> Lines:
-    unit = standing.meter.unit
+def _given_back(exchange: Exchange, hold: Hold) -> Demand:
+    """Return what a settled request has given back of what it held, so that the lines say how the limits stand now."""
+    if not exchange.is_settled:
+        return NOTHING
+    usage, held = exchange.usage, hold.demand
+    return Demand(
+        0,
+        max(0, held.input_tokens - usage.prompt_tokens),
+        max(0, held.output_tokens - usage.completion_tokens),
+        max(0, held.microusd - (exchange.cost_microusd or 0)),
+    )
+
+
+def _standing(standing: Standing, exchange: Exchange, back: Demand = NOTHING) -> Lines:
+    meter = standing.meter
+    unit = meter.unit
+    if unit == "concurrency":
+        return []
+    remaining = standing.cap - standing.used + back.of(unit)
+    remaining = min(max(remaining, 0), standing.cap)
     if unit == "microusd":
-        return _budget(standing)
-    return [] if unit == "concurrency" else _rate(standing, exchange)
-
-
-def _rate(standing: Standing, exchange: Exchange) -> Lines:
-    what = b"requests" if standing.meter.unit == "requests" else b"tokens"
-    limit, remaining = b"%d" % standing.cap, b"%d" % standing.remaining
-    resets_at = standing.resets_at
+        return [_budget(meter, remaining, standing.resets_at)]
+    what = b"requests" if unit == "requests" else b"tokens"
     if exchange.shape in ANTHROPIC:
-        name = b"anthropic-ratelimit-" + what
-        lines = [(name + b"-limit", limit), (name + b"-remaining", remaining)]
-        if resets_at is not None:
-            lines.append((name + b"-reset", moment(resets_at).encode()))
-        return lines
-    lines = [(b"x-ratelimit-limit-" + what, limit), (b"x-ratelimit-remaining-" + what, remaining)]
+        return _anthropic(what, standing.cap, remaining, standing.resets_at)
+    return _openai(what, standing.cap, remaining, standing.resets_at)
+
+
+def _openai(what: bytes, limit: int, remaining: int, resets_at: float | None) -> Lines:
+    lines = [(b"x-ratelimit-limit-" + what, b"%d" % limit), (b"x-ratelimit-remaining-" + what, b"%d" % remaining)]
     if resets_at is not None:
         lines.append((b"x-ratelimit-reset-" + what, duration(max(resets_at - time.time(), 0.0))))
     return lines
 
 
-def _budget(standing: Standing) -> Lines:
+def _anthropic(what: bytes, limit: int, remaining: int, resets_at: float | None) -> Lines:
+    name = b"anthropic-ratelimit-" + what
+    lines = [(name + b"-limit", b"%d" % limit), (name + b"-remaining", b"%d" % remaining)]
+    if resets_at is not None:
+        lines.append((name + b"-reset", _moment(ceil(resets_at))))
+    return lines
+
+
+def _budget(meter: Meter, remaining: int, resets_at: float | None) -> tuple[bytes, bytes]:
     """Name the tightest budget, what is left of it in US dollars, and when it begins again."""
-    meter = standing.meter
-    parts = [meter.level.encode("ascii", "replace"), window_name(meter.window).encode("ascii", "replace")]
-    parts.append(format_usd(standing.remaining))
-    if standing.resets_at is not None:
-        parts.append(b"resets=" + moment(standing.resets_at).encode())
-    return [(b"x-tierway-budget", b";".join(parts))]
+    value = _budget_name(meter.level, meter.window) + format_usd(remaining)
+    if resets_at is not None:
+        value += b";resets=" + _moment(ceil(resets_at))
+    return b"x-tierway-budget", value
+
+
+@lru_cache(4096)
+def _budget_name(level: str, window: Window | None) -> bytes:
+    return f"{level};{window_name(window)};".encode("ascii", "replace")
+
+
+@lru_cache(4096)
+def _moment(at: int) -> bytes:
+    return moment(at).encode()
 
 
 def duration(seconds: float) -> bytes:
-    """Write a duration as OpenAI's headers have it: `12ms`, `1.5s`, `6m0s`, `2h3m0s`."""
+    """Write a duration as OpenAI's headers have it, rounded up: `12ms`, `1.5s`, `6m0s`, `2h3m0s`."""
     if seconds < 1:
-        return b"%dms" % -(-seconds * 1000 // 1)
+        return b"%dms" % ceil(seconds * 1000)
     if seconds < 60:
-        return f"{seconds:.3f}".rstrip("0").rstrip(".").encode() + b"s"
-    minutes, rest = divmod(int(-(-seconds // 1)), 60)
+        return f"{ceil(seconds * 1000) / 1000:g}s".encode()
+    minutes, rest = divmod(ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return (b"%dh" % hours if hours else b"") + b"%dm%ds" % (minutes, rest)
