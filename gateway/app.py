@@ -34,6 +34,7 @@ from policies.catalogue import build_sanitiser, open_hold_store, open_key_store
 from policies.effective import PolicyBook
 from policies.governor import Governor
 from policies.segments import JournalInUseError
+from policies.settings import LevelSettings
 from policies.stores.holds.base import Expired, HoldStore
 from policies.stores.keys.base import KeyStore
 from policies.throttle import LoginThrottle
@@ -83,6 +84,8 @@ class Gateway:
         self._stored = _open_stored_responses(settings)
         self._stored_keys = self.keys.load()
         self._keys_version = self.keys.version()
+        self._rules: dict[tuple[str, str], LevelSettings] = {}
+        self._learn_rules()
         self._ring = self._make_ring(settings)
         if not is_loopback(host) and not self._ring.has_keys():
             message = "listening on an address other than loopback needs at least one key: add one to the settings file"
@@ -136,6 +139,7 @@ class Gateway:
                 self._stored_keys = await asyncio.to_thread(self.keys.load)
                 self._keys_version = version
                 self._ring.replace(self._stored_keys)
+                self._learn_rules()
             self.current.degraded.pop("keys", None)
         except Exception as error:  # noqa: BLE001  the last good keys serve; told by /readyz
             if "keys" not in self.current.degraded:
@@ -193,7 +197,7 @@ class Gateway:
             authenticator=ring or self._ring,
             sanitiser=build_sanitiser(settings.guard),
             limiter=self._governor,
-            policies=PolicyBook(settings.organisation),
+            policies=PolicyBook(settings.organisation, self._rules),
             router=router,
             cache=self._cache,
             models=settings.models,
@@ -209,6 +213,15 @@ class Gateway:
         ring = KeyRing(settings.organisation, may_be_open=is_loopback(self._host), throttle=self.throttle)
         ring.replace(self._stored_keys)
         return ring
+
+    def _learn_rules(self) -> None:
+        """Take over the rules of the stored keys; those that did not change stay the same objects."""
+        rules = {(one.team, one.name): one.rules for one in self._stored_keys if one.revoked_at is None}
+        for name in self._rules.keys() - rules.keys():
+            del self._rules[name]
+        for name, found in rules.items():
+            if self._rules.get(name) != found:
+                self._rules[name] = found
 
     def _warn_of_restarts(self, settings: Settings) -> None:
         for name in ("server", "state", "encryption_key", "telemetry"):

@@ -21,6 +21,9 @@ from policies.stores.keys.base import KeyRecord
 DEMO: Final = "demo"
 """The caller of a gateway on loopback that has no key yet."""
 
+NO_RULES: Final = LevelSettings()
+"""The rules of a key that only its team's and organisation's hold for."""
+
 KEY_PREFIX: Final = "sk-tw-"
 """What made keys start with, so that secret scanners and people recognise them."""
 
@@ -105,7 +108,7 @@ class KeyRing:
         return entries
 
     def _from_record(self, record: KeyRecord) -> _Entry:
-        own = LevelSettings(models=record.models)
+        own = msgspec.structs.replace(record.rules, models=record.models)
         caller = self._caller(record.team, record.name, record.id, own, record.metadata)
         return _Entry(record.digest, caller, _or_never(record.expires_at))
 
@@ -137,9 +140,9 @@ def make_key(
     name: str,
     *,
     now: float,
-    models: tuple[str, ...] = ("*",),
     expires_at: float | None = None,
     metadata: dict[str, str] | None = None,
+    rules: LevelSettings = NO_RULES,
 ) -> tuple[str, KeyRecord]:
     """Make a key.
 
@@ -154,7 +157,8 @@ def make_key(
         digest=digest_of(token),
         created_at=now,
         expires_at=expires_at,
-        models=models,
+        models=rules.models,
         metadata=metadata or {},
+        rules=rules,
     )
     return token, record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,6 @@ from policies.meters import Meter, Unit
 from policies.settings import (
     Budget,
     HoldSettings,
-    KeySettings,
     LevelSettings,
     Limits,
     LostState,
@@ -106,16 +106,20 @@ class PolicyBook:
 
     Args:
         organisation: the settings.
+        stored: the rules of keys that are kept elsewhere, by team and name; may change at any time.
     """
 
-    def __init__(self, organisation: OrganisationSettings) -> None:
+    def __init__(
+        self, organisation: OrganisationSettings, stored: Mapping[tuple[str, str], LevelSettings] = MappingProxyType({})
+    ) -> None:
         self.organisation = organisation
-        self._keys: Mapping[tuple[str, str], KeySettings] = {
+        self._stored = stored
+        self._keys: Mapping[tuple[str, str], LevelSettings] = {
             (team, key.name): key for team, settings in organisation.teams.items() for key in settings.keys
         }
         self._user_header = organisation.user_header.lower().encode("latin-1", "replace")
-        self._policies: dict[tuple[str, str], Policy] = {}
-        self._users: dict[tuple[str, str, str], tuple[Meter, ...]] = {}
+        self._policies: dict[tuple[str, str], tuple[Policy, LevelSettings | None]] = {}
+        self._users: dict[tuple[str, str, str], tuple[tuple[Meter, ...], tuple[Meter, ...]]] = {}
 
     def of(self, caller: Caller) -> Policy:
         """Return what holds for a caller, whose team and key need not stand in the settings."""
@@ -123,10 +127,12 @@ class PolicyBook:
 
     def of_key(self, team: str, key: str) -> Policy:
         """Return what holds for a key by its names."""
-        known = self._policies.get((team, key))
-        if known is None:
-            known = self._policies[(team, key)] = resolve(self.organisation, team, key, self._keys.get((team, key)))
-        return known
+        name = (team, key)
+        own = self._keys.get(name) or self._stored.get(name)
+        known = self._policies.get(name)
+        if known is None or known[1] is not own:
+            known = self._policies[name] = resolve(self.organisation, team, key, own), own
+        return known[0]
 
     def user_of(self, headers: Mapping[bytes, bytes], document: Mapping[str, Any]) -> str | None:
         """Return the end user that a request names, None where it names none.
@@ -149,24 +155,24 @@ class PolicyBook:
             return policy.meters
         name = (policy.team, policy.key, user)
         known = self._users.get(name)
-        if known is None:
+        if known is None or known[0] is not policy.meters:
             if len(self._users) >= MAX_USERS:
                 self._users.clear()
-            known = self._users[name] = (*policy.meters, *_user_meters(policy, user))
-        return known
+            known = self._users[name] = policy.meters, (*policy.meters, *_user_meters(policy, user))
+        return known[1]
 
 
-def resolve(organisation: OrganisationSettings, team: str, key: str, own: KeySettings | None) -> Policy:
+def resolve(organisation: OrganisationSettings, team: str, key: str, own: LevelSettings | None) -> Policy:
     """Resolve what holds for a key.
 
     Args:
         organisation: the settings.
         team: the key's team, which need not stand there.
         key: its name.
-        own: what the file says of it; None for a key that is kept elsewhere.
+        own: what the file or the key store says of it; None where nobody does.
     """
     group = organisation.teams.get(team, NO_TEAM)
-    mine = own or LevelSettings()
+    mine = own or _SILENT
     levels = [
         (Level("org", f"organisation '{organisation.name}'"), organisation),
         (Level(f"team:{team}", f"team '{team}'"), group),
@@ -234,6 +240,18 @@ def level_meters(level: Level, limits: Limits, budgets: Sequence[Budget], lost: 
         soft = None if budget.soft is None else round(cap * budget.soft)
         window = parse_window(budget.window, budget.zone)
         yield Meter(_budget_key(level, budget), level.label, "microusd", cap, window, soft, lost=lost.budgets)
+
+
+def check_budgets(budgets: Sequence[Budget]) -> None:
+    """Refuse budgets that cannot stand beside each other on one level.
+
+    Raises:
+        ValueError: a window or zone is none, or two budgets have the same window.
+    """
+    keys = [_budget_key(Level("", ""), budget) for budget in budgets]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            raise ValueError(f"budgets[{index}]: the same window as budgets[{keys.index(key)}]")
 
 
 def window_name(window: Window | None) -> str:

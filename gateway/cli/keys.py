@@ -8,10 +8,14 @@ import sys
 import time
 from typing import Any
 
+import msgspec
+
 from gateway import settings as settings_file
 from gateway.cli.base import add_verb, fail
 from policies.authenticate import make_key
 from policies.catalogue import open_key_store
+from policies.effective import check_budgets
+from policies.settings import LevelSettings
 from policies.stores.keys.base import KeyExistsError, KeyStore
 
 
@@ -23,6 +27,15 @@ def add_verbs(verbs: Any) -> None:
     one.add_argument("--name", required=True, type=_name)
     one.add_argument("--models", help="comma-separated patterns of models it may use (default: all)")
     one.add_argument("--expires", type=dt.date.fromisoformat, help="first day it is no longer valid: 2027-01-31")
+    one.add_argument(
+        "--limit", action="append", default=[], metavar="NAME=COUNT", type=_pair,
+        help="a limit of its own, such as requests_per_minute=100 or concurrency=5; may be repeated",
+    )  # fmt: skip
+    one.add_argument(
+        "--budget", action="append", default=[], metavar="USD/WINDOW",
+        help="a budget of its own, such as 5/day or '20/rolling 7d'; may be repeated",
+    )  # fmt: skip
+    one.add_argument("--max-output-tokens", type=int, help="the longest answer")
     one.add_argument("--metadata", action="append", default=[], metavar="NAME=VALUE", type=_pair)
     add_verb(keys, "list", list_, "list stored keys")
     add_verb(keys, "revoke", revoke, "revoke a key").add_argument("key", help="its id, or team/name")
@@ -34,9 +47,13 @@ def create(arguments: argparse.Namespace) -> int:
     if arguments.expires is not None:
         expires_at = dt.datetime.combine(arguments.expires, dt.time(), dt.UTC).timestamp()
     metadata = dict(pair.split("=", 1) for pair in arguments.metadata)
-    models = tuple(arguments.models.split(",")) if arguments.models else ("*",)
     token, record = make_key(
-        arguments.team, arguments.name, now=time.time(), models=models, expires_at=expires_at, metadata=metadata
+        arguments.team,
+        arguments.name,
+        now=time.time(),
+        expires_at=expires_at,
+        metadata=metadata,
+        rules=_rules(arguments),
     )
     store = _store(arguments)
     try:
@@ -77,6 +94,27 @@ def revoke(arguments: argparse.Namespace) -> int:
         fail(f"keys revoke: there is no key '{wanted}' that is not revoked already")
     print(f"{ids[0]}  revoked; running gateways refuse it within a second")
     return 0
+
+
+def _rules(arguments: argparse.Namespace) -> LevelSettings:
+    """Read the limits and budgets of a new key."""
+    models = arguments.models.split(",") if arguments.models else ["*"]
+    tree: dict[str, Any] = {
+        "models": models,
+        "limits": dict(pair.split("=", 1) for pair in arguments.limit),
+        "budgets": [],
+    }
+    for text in arguments.budget:
+        usd, _, window = text.partition("/")
+        tree["budgets"].append({"usd": usd, "window": window or "month"})
+    if arguments.max_output_tokens is not None:
+        tree["max_output_tokens"] = arguments.max_output_tokens
+    try:
+        rules = msgspec.convert(tree, LevelSettings, strict=False)
+        check_budgets(rules.budgets)
+    except ValueError as error:  # msgspec's own is one
+        fail(f"keys create: {error}", status=2)
+    return rules
 
 
 def _store(arguments: argparse.Namespace) -> KeyStore:

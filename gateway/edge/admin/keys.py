@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
+from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, post
 from litestar.datastructures import State
 
 from gateway.domain.errors import InvalidRequestError, NotFoundError
+from gateway.domain.tier import TIERS, TierName
 from gateway.edge.current import Current
 from policies.authenticate import make_key
-from policies.settings import Name, Patterns
+from policies.effective import check_budgets
+from policies.settings import Budget, LevelSettings, Limits, Name, Patterns
 from policies.stores.keys.base import KeyExistsError, KeyRecord
 
 
@@ -26,6 +29,10 @@ class KeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     expires: dt.date | None = None
     """The first day (UTC) on which it is no longer valid."""
     metadata: dict[str, str] = {}
+    limits: Limits = Limits()
+    budgets: tuple[Budget, ...] = ()
+    tiers: tuple[TierName, ...] = TIERS
+    max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class KeyView(msgspec.Struct, kw_only=True):
@@ -39,6 +46,10 @@ class KeyView(msgspec.Struct, kw_only=True):
     expires_at: dt.datetime | None
     revoked_at: dt.datetime | None
     metadata: dict[str, str]
+    limits: Limits
+    budgets: tuple[Budget, ...]
+    tiers: tuple[TierName, ...]
+    max_output_tokens: int | None
 
 
 class NewKey(KeyView, kw_only=True):
@@ -63,9 +74,18 @@ async def create_key(data: KeyRequest, state: State) -> NewKey:
     now = time.time()
     if expires_at is not None and expires_at <= now:
         raise InvalidRequestError("'expires' must be a day to come.", param="expires")
-    token, record = make_key(
-        data.team, data.name, now=now, models=data.models, expires_at=expires_at, metadata=data.metadata
+    rules = LevelSettings(
+        models=data.models,
+        limits=data.limits,
+        budgets=data.budgets,
+        tiers=data.tiers,
+        max_output_tokens=data.max_output_tokens,
     )
+    try:
+        check_budgets(rules.budgets)
+    except ValueError as error:
+        raise InvalidRequestError(f"{error}.", param="budgets") from error
+    token, record = make_key(data.team, data.name, now=now, expires_at=expires_at, metadata=data.metadata, rules=rules)
     try:
         await asyncio.to_thread(current.keys.add, record)
     except KeyExistsError as error:
@@ -106,6 +126,10 @@ def _view(record: KeyRecord) -> KeyView:
         expires_at=None if record.expires_at is None else _moment(record.expires_at),
         revoked_at=None if record.revoked_at is None else _moment(record.revoked_at),
         metadata=record.metadata,
+        limits=record.rules.limits,
+        budgets=record.rules.budgets,
+        tiers=record.rules.tiers,
+        max_output_tokens=record.rules.max_output_tokens,
     )
 
 

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from policies.settings import LevelSettings
+
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is kept: what the caller sends is not in it.
@@ -16,6 +18,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
             guessed back.
         created_at, expires_at, revoked_at: seconds since the epoch.
         models: shell patterns over model names.
+        rules: what else holds for the key; `models` stands for theirs.
     """
 
     id: str
@@ -27,6 +30,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: float | None = None
     models: tuple[str, ...] = ("*",)
     metadata: dict[str, str] = {}
+    rules: LevelSettings = LevelSettings()
 
 
 class KeyStore(Protocol):

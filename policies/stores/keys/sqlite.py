@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from policies.settings import LevelSettings
 from policies.stores.keys.base import KeyExistsError, KeyRecord
 
 _SCHEMA: Final = """
@@ -22,7 +23,8 @@ CREATE TABLE IF NOT EXISTS api_key (
     expires_at REAL,
     revoked_at REAL,
     models TEXT NOT NULL,
-    metadata TEXT NOT NULL
+    metadata TEXT NOT NULL,
+    rules TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS live_api_key ON api_key (team, name) WHERE revoked_at IS NULL;
 """
@@ -54,6 +56,7 @@ class SqliteKeyStore:
         row = msgspec.structs.asdict(record)
         row["models"] = msgspec.json.encode(record.models).decode()
         row["metadata"] = msgspec.json.encode(record.metadata).decode()
+        row["rules"] = msgspec.json.encode(record.rules).decode()
         with self._lock:
             connection = self._open(create=True)
             assert connection is not None  # noqa: S101  create=True always opens
@@ -61,7 +64,7 @@ class SqliteKeyStore:
                 with connection:
                     connection.execute(
                         "INSERT INTO api_key VALUES (:id, :team, :name, :digest, :created_at, :expires_at,"
-                        " :revoked_at, :models, :metadata)",
+                        " :revoked_at, :models, :metadata, :rules)",
                         row,
                     )
             except sqlite3.IntegrityError as error:
@@ -103,6 +106,9 @@ class SqliteKeyStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(_SCHEMA)
+            columns = {row["name"] for row in connection.execute("PRAGMA table_info(api_key)")}
+            if "rules" not in columns:  # the file is of a version before keys had rules
+                connection.execute("ALTER TABLE api_key ADD COLUMN rules TEXT NOT NULL DEFAULT '{}'")
             self._connection = connection
         return self._connection
 
@@ -111,4 +117,5 @@ def _from_row(row: sqlite3.Row) -> KeyRecord:
     fields = dict(row)
     fields["models"] = tuple(msgspec.json.decode(fields["models"], type=list[str]))
     fields["metadata"] = msgspec.json.decode(fields["metadata"], type=dict[str, str])
+    fields["rules"] = msgspec.json.decode(fields["rules"], type=LevelSettings)
     return KeyRecord(**fields)

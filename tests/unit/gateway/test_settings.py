@@ -336,6 +336,7 @@ def shipped() -> list[Path]:
 def test_shipped_files_fit_the_schema_and_load(path: Path) -> None:
     names = set(re.findall(r"\$\{(\w+)\}", path.read_text()))
     environment = {name: f"http://127.0.0.1:1/{name}-0123456789abcdef" for name in names}
+    environment["BENCH_REDIS"] = "redis://127.0.0.1:6379/0"
     text = re.sub(r"\$\{(\w+)\}", lambda found: environment[found[1]], path.read_text())
 
     problems = [error.message for error in validator().iter_errors(as_json(yaml.safe_load(text)))]

@@ -8,7 +8,7 @@ import pytest
 from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError
 from gateway.domain.secret import Secret
 from policies.authenticate import KEY_PREFIX, KeyRing, digest_of, make_key
-from policies.settings import KeySettings, OrganisationSettings, TeamSettings
+from policies.settings import KeySettings, LevelSettings, OrganisationSettings, TeamSettings
 from policies.stores.keys.base import KeyRecord
 
 ADDRESS = "192.0.2.1"
@@ -209,7 +209,9 @@ def test_a_right_key_is_never_slowed_down() -> None:
 
 
 def test_a_made_key_is_known_by_its_digest_only() -> None:
-    token, made = make_key("search", "ci", now=5.0, models=("a",), expires_at=9.0, metadata={"x": "y"})
+    token, made = make_key(
+        "search", "ci", now=5.0, rules=LevelSettings(models=("a",)), expires_at=9.0, metadata={"x": "y"}
+    )
 
     assert token.startswith(KEY_PREFIX)
     assert made.digest == digest_of(token)
