@@ -24,4 +24,4 @@ class MetricsRoute:
         exchange.route = "metrics"
         if await allows(scope, send, "GET"):
             headers = [(b"content-type", CONTENT_TYPE.encode("ascii"))]
-            await send_answer(send, exchange, 200, headers, self._telemetry.exposition())
+            await send_answer(send, exchange, 200, headers, await self._telemetry.read())

@@ -8,6 +8,7 @@ import gateway.stored
 import gateway.upstreams.engines
 import policies.stores.holds
 import policies.stores.keys
+import policies.stores.ledgers
 import router.strategies
 from gateway.upstreams.catalogue import UPSTREAMS
 from gateway.upstreams.settings import AnyUpstream
@@ -40,6 +41,12 @@ def test_every_key_store_has_a_fixture() -> None:
 
 def test_every_hold_store_has_a_fixture() -> None:
     assert set(members.HOLD_STORES) == modules(policies.stores.holds) - {"redis_plan"}  # a part of the Redis store
+
+
+def test_every_ledger_has_a_fixture() -> None:
+    beside = {"ledger_file", "retention", "summing"}  # what they are made of
+
+    assert set(members.LEDGERS) == modules(policies.stores.ledgers) - beside
 
 
 def test_every_response_store_has_a_fixture() -> None:
