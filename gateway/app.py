@@ -15,6 +15,7 @@ from typing import Final
 
 from cache.catalogue import build_cache
 from gateway import settings as settings_file
+from gateway.alerts.watch import open_watch
 from gateway.continuity import Continuity
 from gateway.domain.money import PER_MILLION, Price
 from gateway.edge.current import Current, Version
@@ -31,10 +32,12 @@ from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import EchoUpstream
 from policies.authenticate import KeyRing
 from policies.catalogue import build_sanitiser, open_hold_store, open_key_store
-from policies.effective import PolicyBook
+from policies.effective import PolicyBook, window_name
 from policies.governor import Governor
+from policies.meters import Standing
 from policies.segments import JournalInUseError
 from policies.settings import LevelSettings
+from policies.standings import budget_meters, standings
 from policies.stores.holds.base import Expired, HoldStore
 from policies.stores.keys.base import KeyStore
 from policies.throttle import LoginThrottle
@@ -76,6 +79,8 @@ class Gateway:
         self._settings = settings
         self._upstreams: dict[str, Upstream] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._standings: list[Standing] = []
+        self.alerts = open_watch(settings.telemetry.alerts, self.budgets)
         self._governor = Governor(_open_hold_store(settings))
         self.throttle = LoginThrottle()
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
@@ -92,7 +97,13 @@ class Gateway:
             raise SettingsError(f"server.host: {message} or run `tierway keys create --team TEAM --name NAME`")
         version = self._build(settings, fingerprint)
         self.current = Current(
-            version, telemetry=telemetry, keys=self.keys, throttle=self.throttle, refresh_keys=self.refresh_keys
+            version,
+            telemetry=telemetry,
+            keys=self.keys,
+            throttle=self.throttle,
+            refresh_keys=self.refresh_keys,
+            governor=self._governor,
+            alerts=self.alerts,
         )
         telemetry.show_also(self._gauges)
 
@@ -114,6 +125,7 @@ class Gateway:
             asyncio.create_task(asyncio.to_thread(self.throttle.prepare)),
             asyncio.create_task(self._stored.run()),
             asyncio.create_task(self._governor.run(self._note_expired)),
+            asyncio.create_task(self.alerts.run()),
         ]
         if self._path is not None:
             tasks.append(asyncio.create_task(self._follow_file(self._path)))
@@ -126,6 +138,7 @@ class Gateway:
             await asyncio.gather(*tasks, *self._background, return_exceptions=True)
             for upstream in self._upstreams.values():
                 await upstream.close()
+            await self.alerts.close()
             await self._stored.close()
             await self._governor.store.close()
             self.keys.close()
@@ -145,6 +158,15 @@ class Gateway:
             if "keys" not in self.current.degraded:
                 log.warning("the key store cannot be read, the last good keys stay in force: %s", type(error).__name__)
             self.current.degraded["keys"] = "the key store cannot be read; the last good keys are in force"
+
+    async def budgets(self) -> list[Standing]:
+        """Return how the budgets of the organisation, its teams and keys stand."""
+        book = self.current.version.pipeline.policies
+        keys = [(one.team, one.name) for one in self._stored_keys if one.revoked_at is None]
+        keys += [(team, key.name) for team, word in book.organisation.teams.items() for key in word.keys]
+        meters = await asyncio.to_thread(budget_meters, book, keys)
+        self._standings = await standings(self._governor.store, meters)
+        return self._standings
 
     async def reload(self) -> None:
         """Serve the settings file as it stands now; keep what is served when it cannot be used."""
@@ -261,6 +283,37 @@ class Gateway:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def _limit_gauges(self) -> Iterable[Metric]:
+        governor = self._governor
+        shown = [one for one in self._standings if _of_many(one)][: self._settings.telemetry.metrics.label_top_n]
+        for name, text, amount in (
+            ("tierway_budget_limit_usd", "What a budget of the organisation or a team allows.", "cap"),
+            ("tierway_budget_remaining_usd", "What is left of it, holds counted as spent.", "remaining"),
+        ):
+            values = {
+                (one.meter.key.partition("|")[0], window_name(one.meter.window)): getattr(one, amount) / PER_MILLION
+                for one in shown
+            }
+            yield gauge(name, text, ("level", "window"), values)
+        refused = {pair: float(count) for pair, count in governor.refused.items()}
+        yield counter("tierway_limit_refusals", "Requests refused by a limit.", ("level", "unit"), refused)
+        yield gauge(
+            "tierway_holds", "Holds of this process that are open.", "state", {"open": float(governor.in_flight)}
+        )
+        happened = {
+            "under_reserved": float(governor.under_reserved),
+            "expired": float(governor.expired),
+            "degraded": float(governor.degraded),
+        }
+        yield counter("tierway_hold_events", "What became of holds besides being settled.", "event", happened)
+        usd = {
+            "under_reserved": governor.under_reserved_microusd / PER_MILLION,
+            "expired": governor.expired_microusd / PER_MILLION,
+        }
+        yield counter(
+            "tierway_hold_usd", "US dollars above what was held, and charged for expired holds.", "event", usd
+        )
+
     async def _note_expired(self, expired: Expired) -> None:
         """Say that a hold ended by its lease: its process was killed before it could settle."""
         log.warning("a hold ended unsettled", extra={"hold_id": expired.hold_id, "charged": expired.charged})
@@ -278,6 +331,8 @@ class Gateway:
             yield counter(f"tierway_upstream_{key}", text, "upstream", values)
         lost = {"responses": float(self._stored.failed)}
         yield counter("tierway_stored_failures", "Records that could not be kept for later calls.", "kind", lost)
+        yield from self.alerts.gauges()
+        yield from self._limit_gauges()
         degraded = dict.fromkeys(self.current.degraded, 1.0)
         yield gauge("tierway_degraded", "Parts that do not work as they should.", "part", degraded)
         failures = {
@@ -285,6 +340,11 @@ class Gateway:
             "look_up": float(version.pipeline.cache_failures),
         }
         yield counter("tierway_stage_failures", "Failures of stages that let a request go on.", "stage", failures)
+
+
+def _of_many(standing: Standing) -> bool:
+    """Tell whether a budget is that of the organisation or of a team: those of keys would be too many series."""
+    return not standing.meter.key.startswith("key:")
 
 
 def _open_hold_store(settings: Settings) -> HoldStore:

@@ -8,18 +8,22 @@ import hashlib
 import inspect
 import os
 import re
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-import yaml
 
 from cache.settings import CacheSettings
+from gateway.alerts.settings import AlertSettings
 from gateway.domain.money import Price
 from gateway.domain.secret import Secret
 from gateway.domain.tier import TIERS
+from gateway.inclusion import Inclusion, InclusionError
 from gateway.upstreams.settings import AnthropicUpstream, AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Timeouts
+from gateway.yaml_reader import YamlError, read_yaml
+from policies.review import faults
 from policies.settings import (
     Budget,
     Example,
@@ -108,6 +112,8 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """What `/metrics` shows."""
     log: LogSettings = LogSettings()
     """The request log."""
+    alerts: AlertSettings = AlertSettings()
+    """When operators are told, and where."""
 
 
 class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,7 +155,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cache: CacheSettings = CacheSettings()
     """Which answers are kept."""
     organisation: OrganisationSettings = OrganisationSettings()
-    """Callers and what they may do."""
+    """Callers and what they may do. It, and each of its teams, may also be the path of a file that holds the mapping,
+    relative to the file that names it and within the folder of the settings file."""
     telemetry: TelemetrySettings = TelemetrySettings()
     """What the gateway tells about itself."""
 
@@ -159,7 +166,7 @@ SECTIONS: Final = (
     OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price, RouterSettings,
     GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, Budget, UserSettings, LostState,
     QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
-    TelemetrySettings, MetricsSettings, LogSettings,
+    TelemetrySettings, MetricsSettings, LogSettings, AlertSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
 
@@ -182,9 +189,11 @@ NOT_YET: Final = (
     "organisation.teams.*.guard",
     "agents",
     "telemetry.otlp",
-    "telemetry.alerts",
 )
 """Fields and values whose names are settled and whose parts of the product are still to come."""
+
+FREE: Final = Price(input=0.0, output=0.0)
+"""What models of the offline upstream cost."""
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -203,40 +212,60 @@ def built_in() -> Settings:
 
 
 def load(path: Path) -> tuple[Settings, str]:
-    """Read a settings file.
+    """Read a settings file and what it includes.
 
     Returns:
-        The settings, and the first 12 hex digits of the SHA-256 of the file as read.
+        The settings, and the first 12 hex digits of the SHA-256 of all that was read.
 
     Raises:
-        SettingsError: the file cannot be read or used.
+        SettingsError: a file cannot be read or used.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
-    return parse(raw, os.environ), fingerprint(raw)
+    inclusion = Inclusion(path, _decode)
+    settings = parse(raw, os.environ, inclusion)
+    return settings, fingerprint(raw, *inclusion.contents.values())
 
 
-def fingerprint(raw: bytes) -> str:
-    """Return the short hash that stands for a settings file in `/readyz` and the metrics."""
-    return hashlib.sha256(raw).hexdigest()[:12]
+def fingerprint(*contents: bytes) -> str:
+    """Return the short hash that stands for a settings file, and what it includes, in `/readyz` and the metrics."""
+    digest = hashlib.sha256(contents[0])
+    for raw in contents[1:]:
+        digest.update(hashlib.sha256(raw).digest())
+    return digest.hexdigest()[:12]
 
 
-def parse(raw: bytes, environment: Any) -> Settings:
+def files(path: Path) -> tuple[Path, ...]:
+    """Return a settings file and those it includes, as far as they are found: an edit of any of them is one."""
+    inclusion = Inclusion(path, _decode)
+    with suppress(OSError, SettingsError, InclusionError):
+        tree = _decode(path.read_bytes())
+        if isinstance(tree, dict):
+            inclusion.complete(tree)
+    return tuple(inclusion.files)
+
+
+def parse(raw: bytes, environment: Any, inclusion: Inclusion | None = None) -> Settings:
     """Turn the bytes of a settings file into settings.
+
+    Args:
+        environment: what `${NAME}` stands for.
+        inclusion: reads included files; without it none can be.
 
     Raises:
         SettingsError: naming the path of the wrong field and what was expected.
     """
-    try:
-        tree = yaml.load(raw, Loader=_UniqueKeys)  # noqa: S506  a subclass of the safe loader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"not valid YAML: {error}") from error
+    tree = _decode(raw)
     if tree is None:
         return built_in()
     if not isinstance(tree, dict):
         raise SettingsError("the file must hold a mapping of sections, such as 'server:' and 'upstreams:'")
+    try:
+        tree = inclusion.complete(tree) if inclusion else tree
+    except InclusionError as error:
+        raise SettingsError(str(error)) from error
     _refuse_not_yet(tree)
     try:
         tree = _resolve(tree, environment, "")
@@ -247,19 +276,11 @@ def parse(raw: bytes, environment: Any) -> Settings:
     return settings
 
 
-class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # C where it was built
-    """The safe loader, refusing a key that stands twice in a mapping."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        seen = set()
-        for key_node, _ in node.value:
-            key, line = key_node.value, key_node.start_mark.line + 1
-            if not isinstance(key, str):
-                raise yaml.YAMLError(f"line {line}: a key must be a word")
-            if key in seen:
-                raise yaml.YAMLError(f"line {line}: '{key}' stands there twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+def _decode(raw: bytes) -> Any:
+    try:
+        return read_yaml(raw)
+    except YamlError as error:
+        raise SettingsError(f"not valid YAML: {error}") from error
 
 
 def _refuse_not_yet(tree: dict[str, Any]) -> None:
@@ -371,6 +392,9 @@ def _check_references(settings: Settings) -> None:
                 raise SettingsError(f"router.tiers.{tier}[{index}]: no model is called '{name}'")
     _check_aliases(settings)
     _check_keys(settings)
+    fault = next(faults(settings.organisation), None)
+    if fault is not None:
+        raise SettingsError(fault)
     relay = settings.relay.upstream
     if relay is not None and not isinstance(settings.upstreams.get(relay), OpenAIUpstream):
         raise SettingsError(f"relay.upstream: no upstream of kind openai is called '{relay}'")
@@ -444,6 +468,15 @@ def _check_secret(where: str, secret: Secret, seen: dict[str, str]) -> None:
     seen[value] = where
 
 
+def prices_of(settings: Settings) -> dict[str, Price | str]:
+    """Return each model's price, or the name to look it up by; the offline upstream is free."""
+    prices: dict[str, Price | str] = {}
+    for name, model in settings.models.items():
+        is_free = isinstance(settings.upstreams[model.upstream], EchoUpstream)
+        prices[name] = model.price or (FREE if is_free else model.model or name)
+    return prices
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the settings file, with the field docs as descriptions."""
 
@@ -457,7 +490,18 @@ def schema() -> dict[str, Any]:
         properties = document["$defs"][struct.__name__]["properties"]
         for field, text in field_docs(struct).items():
             properties[field] = {**properties[field], "description": text}
+    _admit_paths(document["$defs"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Tierway settings", **document}
+
+
+def _admit_paths(structs: dict[str, Any]) -> None:
+    """Say that the organisation and its teams may stand in files of their own."""
+    path = {"type": "string", "description": "A file with this mapping, by its path relative to the file that names it"}
+    whole = structs["Settings"]["properties"]
+    described = dict(whole["organisation"])
+    whole["organisation"] = {"description": described.pop("description"), "anyOf": [described, path]}
+    teams = structs["OrganisationSettings"]["properties"]["teams"]
+    teams["additionalProperties"] = {"anyOf": [teams["additionalProperties"], path]}
 
 
 def field_docs(struct: type[msgspec.Struct]) -> dict[str, str]:

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from gateway.alerts.watch import AlertWatch
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from policies.authenticate import Throttle
+from policies.governor import Governor
 from policies.stores.keys.base import KeyStore
 
 
@@ -36,6 +38,8 @@ class Current:
         keys: the key store.
         throttle: counts failed logins.
         refresh_keys: takes in what changed in the store.
+        governor: holds requests to limits and budgets.
+        alerts: watches requests and budgets.
 
     Attributes:
         reload_error: why the newest edit of the settings file is not served, or None.
@@ -43,7 +47,7 @@ class Current:
         degraded: parts that do not work as they should, by name, with what happens instead.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument a part
         self,
         version: Version,
         *,
@@ -51,12 +55,16 @@ class Current:
         keys: KeyStore,
         throttle: Throttle,
         refresh_keys: Callable[[], Awaitable[None]],
+        governor: Governor,
+        alerts: AlertWatch,
     ) -> None:
         self.version = version
         self.telemetry = telemetry
         self.keys = keys
         self.throttle = throttle
         self.refresh_keys = refresh_keys
+        self.governor = governor
+        self.alerts = alerts
         self.reload_error: str | None = None
         self.draining = False
         self.degraded: dict[str, str] = {}

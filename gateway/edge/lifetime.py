@@ -147,7 +147,9 @@ class Lifetime:
         if exchange.route in _QUIET:
             return
         try:
-            self._current.telemetry.record(_to_record(exchange))
+            record = _to_record(exchange)
+            self._current.telemetry.record(record)
+            self._current.alerts.observe(record)
         except Exception:
             log.exception("recording failed", extra={"request_id": exchange.request_id})
 

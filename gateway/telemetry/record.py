@@ -1,0 +1,34 @@
+"""What is told of one request, as it is logged and counted."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.domain.usage import Usage
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One request, as it is logged and counted. It holds no prompt, no answer and no key."""
+
+    at: float
+    """Seconds since the epoch at which the request ended."""
+    request_id: str
+    route: str
+    status: int
+    team: str = ""
+    key: str = ""
+    requested_model: str = ""
+    routed_model: str = ""
+    answered_model: str = ""
+    upstream: str = ""
+    tier: str = ""
+    stream: bool = False
+    code: str = ""
+    source: str = ""
+    cache: str = ""
+    attempts: int = 0
+    usage: Usage | None = None
+    cost_microusd: int | None = None
+    duration_us: int = 0
+    overhead_us: int = 0
+    first_byte_us: int = 0
