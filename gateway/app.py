@@ -8,38 +8,46 @@ import logging
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from cache.catalogue import build_cache
 from gateway import settings as settings_file
 from gateway.alerts.watch import open_watch
+from gateway.bookkeeping import record_expired
 from gateway.continuity import Continuity
-from gateway.domain.money import PER_MILLION, Price
+from gateway.domain.errors import StageUnavailableError
+from gateway.domain.money import PER_MILLION
+from gateway.domain.request import ModelRequest
 from gateway.edge.current import Current, Version
+from gateway.inclusion import FileWatch
 from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
-from gateway.settings import Settings, SettingsError
-from gateway.stored.memory import MemoryResponseStore
-from gateway.stored.responses import StoredResponses
-from gateway.stored.sealing import Sealer
-from gateway.stored.sqlite import SqliteResponseStore
+from gateway.rehearsal.cautions import all_cautions
+from gateway.rehearsal.examples import check_examples
+from gateway.settings import Settings, SettingsError, prices_of
+from gateway.state import State, StateSettings, open_state
 from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
 from gateway.upstreams.base import Upstream
 from gateway.upstreams.catalogue import build_upstream
-from gateway.upstreams.settings import EchoUpstream
 from policies.authenticate import KeyRing
-from policies.catalogue import build_sanitiser, open_hold_store, open_key_store
-from policies.effective import PolicyBook, window_name
+from policies.catalogue import build_sanitiser
+from policies.effective import Policy, PolicyBook, window_name
 from policies.governor import Governor
 from policies.meters import Standing
+from policies.rollout import Rollout
 from policies.segments import JournalInUseError
-from policies.settings import LevelSettings
+from policies.settings import LevelSettings, OrganisationSettings
+from policies.staging import StagedPolicies, Trial
 from policies.standings import budget_meters, standings
-from policies.stores.holds.base import Expired, HoldStore
-from policies.stores.keys.base import KeyStore
+from policies.stores.holds.base import Expired
+from policies.stores.keys.base import KeyRecord
 from policies.throttle import LoginThrottle
 from router.catalogue import build_strategy
 from router.tiers import Router
@@ -49,15 +57,19 @@ log = logging.getLogger("tierway")
 KEY_POLL_S: Final = 0.5
 """Seconds between looks at the key store: a key revoked elsewhere is refused within a second."""
 
+STATE_POLL_S: Final = 0.25
+"""Seconds between looks at how the stores are."""
+
 FILE_POLL_S: Final = 1.0
 """Seconds between looks at the settings file."""
 
 BUILT_IN: Final = "built-in"
 
-STORED_RESPONSES_BYTES: Final = 256 * 2**20
-"""What responses may take in memory where no `encryption_key` allows them on disk."""
+ROLLOUT_POLL_S: Final = 1.0
+"""Seconds between looks at whether new rules come into force, or are taken back."""
 
-FREE: Final = Price(input=0.0, output=0.0)
+MAX_CAUTIONS: Final = 20
+"""How many rules that can never take effect are logged at load; `tierway check` shows all."""
 
 
 class Gateway:
@@ -74,21 +86,29 @@ class Gateway:
     """
 
     def __init__(self, settings: Settings, fingerprint: str, *, host: str, path: Path | None = None) -> None:
+        # Looked at before anything takes time: an edit made meanwhile is seen.
+        self._watch = None if path is None else FileWatch(partial(settings_file.files, path))
+        check_examples(settings)
         self._path = path
         self._host = host
+        self._rollout = Rollout(settings.organisation)
+        self._changing = asyncio.Lock()
         self._settings = settings
         self._upstreams: dict[str, Upstream] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._standings: list[Standing] = []
         self.alerts = open_watch(settings.telemetry.alerts, self.budgets)
-        self._governor = Governor(_open_hold_store(settings))
+        self._state = _open_state(settings)
+        self.keys = self._state.keys
+        self._governor = Governor(self._state.holds)
         self.throttle = LoginThrottle()
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
         telemetry = Telemetry(settings.telemetry.metrics.label_top_n, log_to)
-        self.keys: KeyStore = open_key_store(settings.state)
-        self._stored = _open_stored_responses(settings)
-        self._stored_keys = self.keys.load()
-        self._keys_version = self.keys.version()
+        self._stored_keys: Sequence[KeyRecord] = ()
+        self._keys_version: int | None = None
+        with suppress(StageUnavailableError):  # `refresh_keys` tells of it, and learns them when they are there
+            self._stored_keys = self.keys.load()
+            self._keys_version = self.keys.version()
         self._rules: dict[tuple[str, str], LevelSettings] = {}
         self._learn_rules()
         self._ring = self._make_ring(settings)
@@ -104,6 +124,7 @@ class Gateway:
             refresh_keys=self.refresh_keys,
             governor=self._governor,
             alerts=self.alerts,
+            ledger=self._state.ledger,
         )
         telemetry.show_also(self._gauges)
 
@@ -123,12 +144,15 @@ class Gateway:
         tasks = [
             asyncio.create_task(self._follow_keys()),
             asyncio.create_task(asyncio.to_thread(self.throttle.prepare)),
-            asyncio.create_task(self._stored.run()),
+            asyncio.create_task(self._watch_state()),
+            *map(asyncio.create_task, self._state.tasks()),
             asyncio.create_task(self._governor.run(self._note_expired)),
             asyncio.create_task(self.alerts.run()),
+            asyncio.create_task(self._follow_rollout()),
+            asyncio.create_task(asyncio.to_thread(_log_cautions, self._settings)),
         ]
-        if self._path is not None:
-            tasks.append(asyncio.create_task(self._follow_file(self._path)))
+        if self._watch is not None:
+            tasks.append(asyncio.create_task(self._follow_file(self._watch)))
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_soon)
         try:
             yield
@@ -139,9 +163,7 @@ class Gateway:
             for upstream in self._upstreams.values():
                 await upstream.close()
             await self.alerts.close()
-            await self._stored.close()
-            await self._governor.store.close()
-            self.keys.close()
+            await self._state.close()
             self.current.telemetry.close()
 
     async def refresh_keys(self) -> None:
@@ -170,35 +192,92 @@ class Gateway:
 
     async def reload(self) -> None:
         """Serve the settings file as it stands now; keep what is served when it cannot be used."""
+        async with self._changing:
+            await self._reload()
+
+    async def _reload(self) -> None:
         assert self._path is not None  # noqa: S101  only called with a file
         current = self.current
         try:
             settings, fingerprint = await asyncio.to_thread(settings_file.load, self._path)
             if fingerprint == current.version.fingerprint:
-                current.reload_error = None
+                current.reload_error = self._rollout.complaint or None
                 return
+            await asyncio.to_thread(check_examples, settings)
             self._warn_of_restarts(settings)
+            step = await asyncio.to_thread(self._rollout.plan, settings.organisation)
+            settings = msgspec.structs.replace(settings, organisation=step.in_force)
             ring = self._make_ring(settings)
             if not is_loopback(self._host) and not ring.has_keys():
                 raise SettingsError("organisation: the last key is gone, and this address needs at least one")  # noqa: TRY301
             before = dict(self._upstreams)
-            version = await asyncio.to_thread(self._build, settings, fingerprint, ring)
+            version = await asyncio.to_thread(self._build, settings, fingerprint, ring, step.tried)
         except (SettingsError, OSError, ssl.SSLError) as error:
             if current.reload_error != str(error):
                 current.telemetry.reloads["failed"] += 1
                 log.error("settings not reloaded, the last good ones stay in force: %s", error)  # noqa: TRY400  it is a user's typo, not a crash
             current.reload_error = str(error)
             return
+        self._rollout.begin(step)
         self._ring, self._settings = ring, settings
         current.version = version
-        current.reload_error = None
+        self._tell_of_rollout()
         current.telemetry.reloads["ok"] += 1
         log.info("settings reloaded, now %s", fingerprint)
+        if step.tried is not None:
+            log.info("its rules are tried for %g s beside those in force", step.tried.staging.shadow_s)
+        self._run_beside(asyncio.to_thread(_log_cautions, settings))
         for name, upstream in before.items():
             if self._upstreams.get(name) is not upstream:
                 self._retire(upstream)
 
-    def _build(self, settings: Settings, fingerprint: str, ring: KeyRing | None = None) -> Version:
+    async def _follow_rollout(self) -> None:
+        """Serve new rules when their trial is over, and the old ones again when they deny too much."""
+        while True:
+            await asyncio.sleep(ROLLOUT_POLL_S)
+            async with self._changing:
+                if self._rollout.tick():
+                    await self._serve_rules()
+
+    async def _serve_rules(self) -> None:
+        """Serve the rules that are in force now, with everything else as it is."""
+        settings = msgspec.structs.replace(self._settings, organisation=self._rollout.in_force)
+        ring = self._make_ring(settings)
+        version = await asyncio.to_thread(self._build, settings, self.current.version.fingerprint, ring)
+        self._ring, self._settings = ring, settings
+        self.current.version = version
+        self._tell_of_rollout()
+        if self._rollout.complaint:
+            log.error("%s", self._rollout.complaint)
+        else:
+            log.info("the organisation's new rules are in force")
+
+    def _tell_of_rollout(self) -> None:
+        """Say whether the rules of the file are those that are served, or will be."""
+        current, complaint = self.current, self._rollout.complaint
+        current.reload_error = complaint or None
+        if complaint:
+            current.degraded["policy"] = complaint
+        else:
+            current.degraded.pop("policy", None)
+
+    def _policies(
+        self, organisation: OrganisationSettings, tried: OrganisationSettings | None, router: Router
+    ) -> tuple[PolicyBook, Trial | None]:
+        """Return the policies in force, and what judges requests by those that are tried."""
+        if tried is None:
+            return PolicyBook(organisation, self._rules), None
+        book = PolicyBook(tried, self._rules)
+        trial = Trial(book, partial(_permits, router), self._governor.store.standing, self._rollout.tally)
+        return StagedPolicies(organisation, book, self._rules), trial
+
+    def _build(
+        self,
+        settings: Settings,
+        fingerprint: str,
+        ring: KeyRing | None = None,
+        tried: OrganisationSettings | None = None,
+    ) -> Version:
         """Build a pipeline; parts whose settings did not change are kept, with their connections and contents."""
         served = self._settings if self._upstreams else None
         upstreams = {}
@@ -212,20 +291,24 @@ class Gateway:
                 raise SettingsError(f"upstreams.{name}: {error}") from error
         if served is None or _decides_answers(served) != _decides_answers(settings):
             self._cache = build_cache(settings.cache)
-        self._prices = PriceTable(_prices(settings))
+        self._prices = PriceTable(prices_of(settings))
         self._upstreams = upstreams
         router = Router(settings.router, build_strategy(settings.router), settings.models, settings.aliases)
+        policies, trial = self._policies(settings.organisation, tried, router)
         pipeline = Pipeline(
             authenticator=ring or self._ring,
             sanitiser=build_sanitiser(settings.guard),
             limiter=self._governor,
-            policies=PolicyBook(settings.organisation, self._rules),
+            ledger=self._state.ledger,
+            policies=policies,
+            rollout=self._rollout,
+            trial=trial,
             router=router,
             cache=self._cache,
             models=settings.models,
             upstreams=upstreams,
             prices=self._prices,
-            continuity=Continuity(self._stored, settings.models),
+            continuity=Continuity(self._state.stored, settings.models),
             relays_to=settings.relay.upstream,
             relay_prices={name: round(usd * PER_MILLION) for name, usd in settings.relay.prices.items()},
         )
@@ -257,31 +340,43 @@ class Gateway:
             await asyncio.sleep(self._settings.server.drain_s)
             await upstream.close()
 
-        task = asyncio.create_task(close_later())
+        self._run_beside(close_later())
+
+    def _run_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done beside requests, and ended with the gateway."""
+        task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    async def _watch_state(self) -> None:
+        """Tell `/readyz` what of the state does not work as it should."""
+        degraded = self.current.degraded
+        while True:
+            complaints = dict(self._state.complaints())
+            for part in ("limits", "ledger"):
+                if part not in complaints:
+                    degraded.pop(part, None)
+                elif part not in degraded:
+                    log.warning("%s: %s", part, complaints[part])
+            degraded |= complaints
+            await asyncio.sleep(STATE_POLL_S)
 
     async def _follow_keys(self) -> None:
         while True:
             await asyncio.sleep(KEY_POLL_S)
             await self.refresh_keys()
 
-    async def _follow_file(self, path: Path) -> None:
-        """Reload when the file's content may have changed; a symlink that is swapped (Kubernetes) counts."""
-        seen = await asyncio.to_thread(_stamp, path)
+    async def _follow_file(self, watch: FileWatch) -> None:
+        """Reload when the content of the file, or of one that it includes, may have changed."""
         while True:
             await asyncio.sleep(FILE_POLL_S)
-            stamp = await asyncio.to_thread(_stamp, path)
-            if stamp != seen:
-                seen = stamp
+            if await asyncio.to_thread(watch.has_changed):
                 with suppress(Exception):
                     await self.reload()
 
     def _reload_soon(self) -> None:
         """Reload now, as SIGHUP asks."""
-        task = asyncio.create_task(self.reload())
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._run_beside(self.reload())
 
     def _limit_gauges(self) -> Iterable[Metric]:
         governor = self._governor
@@ -314,9 +409,22 @@ class Gateway:
             "tierway_hold_usd", "US dollars above what was held, and charged for expired holds.", "event", usd
         )
 
+    def _rollout_gauges(self) -> Iterable[Metric]:
+        rollout = self._rollout
+        denied = {limit: float(count) for limit, count in rollout.tally.by_limit.items()}
+        text = "Requests that rules on trial would have denied."
+        yield counter("tierway_staging_would_deny", text, "limit", denied)
+        yield gauge(
+            "tierway_staging_phase", "Where the last edit of the organisation stands.", "phase", {rollout.phase: 1.0}
+        )
+        undone = {"policy": float(rollout.rolled_back)}
+        yield counter("tierway_rollbacks", "Edits that were taken back, as they denied too much.", "part", undone)
+
     async def _note_expired(self, expired: Expired) -> None:
-        """Say that a hold ended by its lease: its process was killed before it could settle."""
+        """Write down a hold that ended by its lease: its process was killed before it could settle."""
         log.warning("a hold ended unsettled", extra={"hold_id": expired.hold_id, "charged": expired.charged})
+        if self._state.ledger is not None:
+            await self._state.ledger.append(record_expired(expired, self._settings.organisation.name, time.time()))
 
     def _gauges(self) -> Iterable[Metric]:
         version = self.current.version
@@ -329,10 +437,11 @@ class Gateway:
         ):
             values = {name: float(counters[key]) for name, counters in moved.items()}
             yield counter(f"tierway_upstream_{key}", text, "upstream", values)
-        lost = {"responses": float(self._stored.failed)}
+        lost = {"responses": float(self._state.stored.failed)}
         yield counter("tierway_stored_failures", "Records that could not be kept for later calls.", "kind", lost)
         yield from self.alerts.gauges()
         yield from self._limit_gauges()
+        yield from self._rollout_gauges()
         degraded = dict.fromkeys(self.current.degraded, 1.0)
         yield gauge("tierway_degraded", "Parts that do not work as they should.", "part", degraded)
         failures = {
@@ -347,23 +456,22 @@ def _of_many(standing: Standing) -> bool:
     return not standing.meter.key.startswith("key:")
 
 
-def _open_hold_store(settings: Settings) -> HoldStore:
-    organisation = settings.organisation
+def _open_state(settings: Settings) -> State:
+    organisation, ledger = settings.organisation, settings.telemetry.ledger
+    wanted = StateSettings(
+        address=settings.state,
+        organisation=organisation.name,
+        on_expiry=organisation.holds.on_expiry,
+        encryption_key=settings.encryption_key,
+        ledger_days=ledger.keep_days if ledger else None,
+    )
     try:
-        return open_hold_store(settings.state, organisation.name, organisation.holds.on_expiry)
+        return open_state(wanted)
     except JournalInUseError as error:
-        message = "another process keeps its counters there, and each file serves one; several processes need redis"
+        message = "another process has its files open, and they serve one; several processes need redis"
         raise SettingsError(f"state: {message}") from error
     except (OSError, ValueError) as error:
-        raise SettingsError(f"state: the counters beside it cannot be opened: {error}") from error
-
-
-def _open_stored_responses(settings: Settings) -> StoredResponses:
-    """Open what is kept of responses: bindings beside the keys; contents too, where they can be sealed for good."""
-    beside = Path(settings.state.partition(":///")[2])
-    bindings = SqliteResponseStore(beside.with_name(f"{beside.stem}.responses{beside.suffix or '.db'}"))
-    contents = bindings if settings.encryption_key else MemoryResponseStore(STORED_RESPONSES_BYTES)
-    return StoredResponses(bindings, contents, Sealer(settings.encryption_key))
+        raise SettingsError(f"state: {error}") from error
 
 
 def _decides_answers(settings: Settings) -> tuple[object, ...]:
@@ -371,13 +479,14 @@ def _decides_answers(settings: Settings) -> tuple[object, ...]:
     return settings.cache, settings.models, settings.aliases, settings.router, settings.upstreams
 
 
-def _prices(settings: Settings) -> dict[str, Price | str]:
-    """Return each model's price, or the name to look it up by; the offline upstream is free."""
-    prices: dict[str, Price | str] = {}
-    for name, model in settings.models.items():
-        is_free = isinstance(settings.upstreams[model.upstream], EchoUpstream)
-        prices[name] = model.price or (FREE if is_free else model.model or name)
-    return prices
+def _permits(router: Router, request: ModelRequest, policy: Policy) -> object:
+    """Let pass what some tier that a policy allows may answer; see `Trial`."""
+    return router.options(request, policy.tiers, may_degrade=bool(policy.degrading))
+
+
+def _log_cautions(settings: Settings) -> None:
+    for caution in islice(all_cautions(settings), MAX_CAUTIONS):
+        log.warning("settings: %s", caution)
 
 
 def is_loopback(host: str) -> bool:
@@ -386,11 +495,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

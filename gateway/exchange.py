@@ -44,6 +44,7 @@ class Exchange:
         policy: what holds for the caller.
         user: the end user, as the caller names it.
         hold: what is held for the request.
+        reserved_at: when it was held, seconds since the epoch.
         held_options: who may answer within what is held, best first.
         output_limit: the length of the answer that the request is sent with, None for its own.
     """
@@ -51,8 +52,8 @@ class Exchange:
     __slots__ = (
         "_closers", "_settler", "address", "attempts", "caller", "cost_microusd", "decision", "error", "first_byte_s",
         "headers", "held_options", "hit", "hold", "hold_id", "miss_reason", "output_limit", "patience", "policy",
-        "query", "reply", "request", "request_id", "route", "routed_model", "shape", "started", "status", "upstream",
-        "upstream_s", "usage", "user",
+        "query", "reply", "request", "request_id", "reserved_at", "route", "routed_model", "shape", "started",
+        "status", "upstream", "upstream_s", "usage", "user",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +91,7 @@ class Exchange:
         self.policy: Policy | None = None
         self.user: str | None = None
         self.hold: Hold | None = None
+        self.reserved_at = 0.0
         self.held_options: tuple[Option, ...] = ()
         self.output_limit: int | None = None
         self._settler: Callable[[], Awaitable[None]] | None = None

@@ -35,6 +35,7 @@ from http import HTTPStatus
 from typing import Final
 
 from cache.exact import ExactCache
+from gateway.bookkeeping import record_answer
 from gateway.ceilings import CeilingTable, relay_price
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
@@ -70,9 +71,12 @@ from gateway.upstreams.base import (
 from gateway.upstreams.catalogue import FORWARDED
 from gateway.upstreams.settings import Model
 from gateway.upstreams.translating import ask
-from policies.base import Authenticator, Hold, Limiter, Sanitiser
+from policies.base import Authenticator, Limiter, Sanitiser
 from policies.effective import Policy, PolicyBook
 from policies.meters import Demand, Meter
+from policies.rollout import Rollout, is_denial
+from policies.staging import Trial, in_force
+from policies.stores.ledgers.base import Ledger
 from router.base import Option
 from router.tiers import Router
 
@@ -93,6 +97,9 @@ class Pipeline:
         limiter: Limiter,
         router: Router,
         policies: PolicyBook,
+        rollout: Rollout | None = None,
+        trial: Trial | None = None,
+        ledger: Ledger | None = None,
         cache: ExactCache | None,
         models: Mapping[str, Model],
         upstreams: Mapping[str, Upstream],
@@ -109,8 +116,13 @@ class Pipeline:
         self._models = models
         self._upstreams = upstreams
         self._prices = prices
+        self._dearest = prices.dearest()
         self.continuity = continuity
         self.policies = policies
+        self.rollout = rollout or Rollout(policies.organisation)
+        self.unpriced = prices.unpriced
+        self._trial = trial
+        self._ledger = ledger
         self._ceilings = CeilingTable(models, prices)
         self._relays_to = relays_to
         self._relay_prices = relay_prices or {}
@@ -129,8 +141,7 @@ class Pipeline:
         caller = self.authenticate(exchange)  # 2
         request = exchange.request = read(await read_body())  # 1
         self._sanitise(request)  # 3
-        options = self._permit(exchange, caller, request)
-        refusal = await self._reserve(exchange, request, options)  # 4
+        refusal = await self._admit(exchange, caller, request)  # 4
         exchange.decision = self.router.route(request, exchange.held_options)  # 5
         if isinstance(request, ResponsesRequest):
             request = await self._resume(exchange, caller, request)
@@ -214,6 +225,19 @@ class Pipeline:
             raise NotPermittedError(message, code="model_not_allowed", param="model")
         return options
 
+    async def _admit(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> BudgetExhaustedError | None:
+        """Permit a request and hold what it may consume, and note what policy says of it; see `_reserve`."""
+        try:
+            options = self._permit(exchange, caller, request)
+            refusal = await self._reserve(exchange, request, options)
+        except GatewayError as error:
+            self.rollout.note(is_denied=is_denial(error))
+            raise
+        self.rollout.note(is_denied=refusal is not None)
+        if self._trial is not None and exchange.policy is not None:
+            await self._trial.judge(request, exchange.policy, exchange.user)
+        return refusal
+
     async def _reserve(
         self, exchange: Exchange, request: ModelRequest, options: tuple[Option, ...]
     ) -> BudgetExhaustedError | None:
@@ -225,7 +249,7 @@ class Pipeline:
         policy = exchange.policy
         assert policy is not None  # noqa: S101  `_permit` came before
         meters = self.policies.meters(policy, exchange.user)
-        ceilings = self._ceilings.of(request, policy, meters, options)
+        ceilings = self._ceilings.of(request, policy, self._bounding(meters), options)
         exchange.output_limit = ceilings.most_output_tokens
         try:
             await self._hold(exchange, policy, meters, ceilings.demands, ceilings.tiers)
@@ -238,6 +262,10 @@ class Pipeline:
         assert exchange.hold is not None  # noqa: S101  it was just set
         exchange.held_options = options[exchange.hold.index :]
         return None
+
+    def _bounding(self, meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
+        """Return the meters that bound a request: not those of rules that are only tried."""
+        return meters if self._trial is None else in_force(meters)
 
     async def _reserve_relayed(self, exchange: Exchange, caller: Caller, endpoint: str, method: str) -> None:
         """Hold what a request that nobody reads costs: what its endpoint is declared to."""
@@ -259,6 +287,7 @@ class Pipeline:
         demands: tuple[Demand, ...],
         tiers: tuple[TierName | None, ...],
     ) -> None:
+        exchange.reserved_at = time.time()
         try:
             exchange.hold = await self._limiter.reserve(
                 exchange.hold_id, policy, meters, demands, tiers, give_up_at=exchange.patience.deadline
@@ -334,7 +363,7 @@ class Pipeline:
             exchange.upstream_s += time.perf_counter() - asked_at
         if isinstance(reply, PlainReply):
             exchange.usage = reply.usage
-            exchange.cost_microusd = self._prices.cost(name, reply.usage)
+            exchange.cost_microusd = self._cost(exchange, reply.usage)
         else:
             exchange.on_close(reply.close)
         return reply
@@ -345,7 +374,7 @@ class Pipeline:
         assert policy is not None  # noqa: S101  stage 4 came before
         assert hold is not None  # noqa: S101
         meters = self.policies.meters(policy, exchange.user)
-        await hold.cover(self._ceilings.of_model(request, policy, meters, name))
+        await hold.cover(self._ceilings.of_model(request, policy, self._bounding(meters), name))
 
     async def _settle(self, exchange: Exchange) -> None:
         """Charge what was consumed. A failure here is loud, but the answer goes out."""
@@ -353,29 +382,38 @@ class Pipeline:
         assert hold is not None  # noqa: S101  only called once there is one
         if reply is not None and not isinstance(reply, PlainReply):
             exchange.usage = reply.usage()
-            exchange.cost_microusd = self._prices.cost(exchange.routed_model, exchange.usage)
+            exchange.cost_microusd = self._cost(exchange, exchange.usage)
         elif reply is None and exchange.attempts and (exchange.error is None or isinstance(exchange.error, _ABANDONED)):
             exchange.usage = self._usage_of_abandoned(exchange)
-            exchange.cost_microusd = self._prices.cost(exchange.routed_model, exchange.usage)
+            exchange.cost_microusd = self._cost(exchange, exchange.usage)
         try:
             if exchange.upstream or exchange.hit is not None:
-                await self._note(exchange, hold)
+                # Written down first: what the books say, another process can settle for one that is killed here.
+                noted = None if self._ledger is None else self._ledger.append_now(record_answer(exchange, hold))
                 await hold.settle(exchange.usage, exchange.cost_microusd or 0)
+                if noted is not None:
+                    await noted
             else:
                 await hold.release()
         except Exception:
             log.exception("settling failed", extra={"request_id": exchange.request_id})
+
+    def _cost(self, exchange: Exchange, usage: Usage) -> int | None:
+        """Return what an answer cost, None where nobody knows; what was held at the dearest price is charged at it."""
+        cost = self._prices.cost(exchange.routed_model, usage)
+        policy = exchange.policy
+        if cost is None and policy is not None and policy.counts_money and self._dearest is not None:
+            return self._dearest.cost(usage)
+        return cost
 
     def _usage_of_abandoned(self, exchange: Exchange) -> Usage:
         """Return what a caller who left before the answer has used: the prompt was sent, and is billed."""
         upstream, request = self._upstreams.get(exchange.upstream), exchange.request
         if request is None or not isinstance(upstream, CountSupport):
             return NO_USAGE
-        tokens = upstream.estimate_tokens(request, exchange.routed_model)
+        model = self._models[exchange.routed_model].model or exchange.routed_model
+        tokens = upstream.estimate_tokens(request, model)
         return Usage(input_tokens=tokens, provenance="estimated")
-
-    async def _note(self, exchange: Exchange, hold: Hold) -> None:
-        """Write the usage down before it is settled: what the books say, a killed process can still settle."""
 
     async def _store(self, exchange: Exchange, cache: ExactCache, key: bytes) -> None:
         """Keep a complete plain answer whose last byte was sent."""

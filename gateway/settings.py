@@ -105,6 +105,13 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Prompts and answers are never logged."""
 
 
+class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The record of what every answer consumed."""
+
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 90
+    """Days for which records are kept."""
+
+
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the gateway tells about itself."""
 
@@ -112,6 +119,8 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """What `/metrics` shows."""
     log: LogSettings = LogSettings()
     """The request log."""
+    ledger: LedgerSettings | None = LedgerSettings()
+    """The usage ledger: one record for each answer, without its content. null: none, and no `/admin/usage`."""
     alerts: AlertSettings = AlertSettings()
     """When operators are told, and where."""
 
@@ -166,7 +175,7 @@ SECTIONS: Final = (
     OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price, RouterSettings,
     GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, Budget, UserSettings, LostState,
     QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
-    TelemetrySettings, MetricsSettings, LogSettings, AlertSettings,
+    TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
 

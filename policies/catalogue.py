@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gateway.redis.address import parse_address
-from gateway.redis.connection import RedisConnection
 from policies.base import Sanitiser
 from policies.sanitise.size import PromptSize
 from policies.settings import GuardSettings
-from policies.stores.holds.base import HoldStore, OnExpiry
-from policies.stores.holds.journal import JournaledHoldStore
-from policies.stores.holds.redis import RedisHoldStore, slot_key
 from policies.stores.keys.base import KeyStore
 from policies.stores.keys.memory import MemoryKeyStore
 from policies.stores.keys.sqlite import SqliteKeyStore
 
-KEY_STORES: Final[dict[str, Callable[[str], KeyStore]]] = {
-    "sqlite": lambda path: SqliteKeyStore(Path(path)),
-    "memory": lambda _: MemoryKeyStore(),
+
+def _redis_keys(address: str, organisation: str) -> KeyStore:
+    # Imported here because the client costs 0.2 s and 20 MB, which one process by itself does not need.
+    from gateway.redis.address import parse_address  # noqa: PLC0415
+    from policies.stores.keys.redis import RedisKeyStore  # noqa: PLC0415
+
+    return RedisKeyStore(parse_address(address), organisation)
+
+
+KEY_STORES: Final[dict[str, Callable[[str, str], KeyStore]]] = {
+    "sqlite": lambda address, _: SqliteKeyStore(Path(address.partition(":///")[2])),
+    "redis": _redis_keys,
+    "memory": lambda *_: MemoryKeyStore(),
 }
-"""Scheme of `state` to the store it means; `memory` is for tests and is not accepted in a settings file."""
+"""Kind of state to the store it means; `memory` is for tests and is not accepted in a settings file."""
 
 
 def build_sanitiser(settings: GuardSettings) -> Sanitiser:
@@ -31,21 +35,11 @@ def build_sanitiser(settings: GuardSettings) -> Sanitiser:
     return PromptSize(settings.limits)
 
 
-def open_hold_store(state: str, organisation: str, on_expiry: OnExpiry) -> HoldStore:
-    """Open what counts: a journal beside the state file, or Redis. It reads a journal that is there: not on a loop.
+def open_key_store(address: str, organisation: str) -> KeyStore:
+    """Open the store of keys at the address that `state` names.
 
     Raises:
-        JournalInUseError: another process counts there.
-        OSError: it cannot be read or written.
+        ValueError: it is no address.
     """
-    scheme, _, path = state.partition(":///")
-    if scheme == "sqlite":
-        return JournaledHoldStore(Path(path).with_suffix(".holds"), time.time, on_expiry)
-    connection = RedisConnection(parse_address(state), slot_key=slot_key(organisation))
-    return RedisHoldStore(connection, organisation, time.time, on_expiry)
-
-
-def open_key_store(state: str) -> KeyStore:
-    """Open the store that `state` names: `sqlite:///relative/path` or `sqlite:////absolute/path`."""
-    scheme, _, path = state.partition(":///")
-    return KEY_STORES[scheme](path)
+    scheme = address.partition(":")[0]
+    return KEY_STORES.get(scheme, _redis_keys)(address, organisation)

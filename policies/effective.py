@@ -32,6 +32,12 @@ MAX_USERS: Final = 16_384
 NO_TEAM: Final = TeamSettings()
 """A team that the settings do not name: it says nothing of its own."""
 
+_USER: Final = "user:"
+_DIGEST_BYTES: Final = 12
+
+_SHORT_NAME: Final = 80
+"""Characters of an end user's name that is remembered as it is; of a longer one, its digest is."""
+
 _SILENT: Final = LevelSettings()
 """A level that says nothing."""
 
@@ -67,7 +73,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         tiers: that may answer, cheapest first.
         max_output_tokens: the longest answer, None for no bound.
         meters: of the organisation, the team and the key. The same tuple for every request, as stores remember it.
-        degrading: keys of the meters whose soft threshold caps the tier.
+        degrading: keys of the meters whose soft threshold caps the tier, those of end users without the digest; see
+            `degrades`.
         users: for each level that has a word on end users: the level and what holds for each of them.
         requires_user: whether a request must name its end user.
         counts_tokens: whether tokens or money are counted, so that a request needs a bound.
@@ -119,7 +126,7 @@ class PolicyBook:
         }
         self._user_header = organisation.user_header.lower().encode("latin-1", "replace")
         self._policies: dict[tuple[str, str], tuple[Policy, LevelSettings | None]] = {}
-        self._users: dict[tuple[str, str, str], tuple[tuple[Meter, ...], tuple[Meter, ...]]] = {}
+        self._users: dict[tuple[str, str, str], tuple[Policy, tuple[Meter, ...]]] = {}
 
     def of(self, caller: Caller) -> Policy:
         """Return what holds for a caller, whose team and key need not stand in the settings."""
@@ -143,22 +150,22 @@ class PolicyBook:
         """
         sent = headers.get(self._user_header)
         if sent:
-            return sent.decode("latin-1")
-        named = document.get("user") or document.get("safety_identifier")
-        if named is None and isinstance(metadata := document.get("metadata"), dict):
-            named = metadata.get("user_id")
-        return named if isinstance(named, str) and named else None
+            return sent.decode(errors="replace")
+        metadata = document.get("metadata")
+        of_metadata = metadata.get("user_id") if isinstance(metadata, dict) else None
+        named = (document.get("user"), document.get("safety_identifier"), of_metadata)
+        return next((name for name in named if isinstance(name, str) and name), None)
 
     def meters(self, policy: Policy, user: str | None) -> tuple[Meter, ...]:
         """Return the meters of a request, those of its end user among them; the same tuple for the same user."""
         if user is None or not policy.users:
             return policy.meters
-        name = (policy.team, policy.key, user)
+        name = (policy.team, policy.key, user if len(user) <= _SHORT_NAME else _digest(user))
         known = self._users.get(name)
-        if known is None or known[0] is not policy.meters:
+        if known is None or known[0] is not policy:
             if len(self._users) >= MAX_USERS:
                 self._users.clear()
-            known = self._users[name] = policy.meters, (*policy.meters, *_user_meters(policy, user))
+            known = self._users[name] = policy, (*policy.meters, *_user_meters(policy, user))
         return known[1]
 
 
@@ -185,7 +192,8 @@ def resolve(organisation: OrganisationSettings, team: str, key: str, own: LevelS
     for level, settings in levels:
         lost = settings.lost_state or lost
         meters += level_meters(level, settings.limits, settings.budgets, lost)
-        degrading |= {_budget_key(level, b) for b in settings.budgets if b.on_soft == "degrade" and b.soft is not None}
+        degrading |= _degrading(level, settings.budgets)
+        degrading |= _degrading(Level(_user_level(level), ""), settings.users.budgets)
         if settings.users.limits != Limits() or settings.users.budgets:
             users.append((level, settings, lost))
     counted = {meter.unit for meter in meters} | {unit for _, word, _ in users for unit in _units(word.users)}
@@ -242,6 +250,15 @@ def level_meters(level: Level, limits: Limits, budgets: Sequence[Budget], lost: 
         yield Meter(_budget_key(level, budget), level.label, "microusd", cap, window, soft, lost=lost.budgets)
 
 
+def degrades(policy: Policy, meter: Meter) -> bool:
+    """Tell whether the soft threshold of a meter caps the tier of requests."""
+    key = meter.key
+    if key.startswith(_USER):
+        level, _, window = key.partition("|")
+        key = f"{level.rpartition(':')[0]}|{window}"
+    return key in policy.degrading
+
+
 def check_budgets(budgets: Sequence[Budget]) -> None:
     """Refuse budgets that cannot stand beside each other on one level.
 
@@ -268,6 +285,14 @@ def window_name(window: Window | None) -> str:
     return f"rolling {window.seconds}s"
 
 
+def _degrading(level: Level, budgets: Sequence[Budget]) -> set[str]:
+    return {_budget_key(level, one) for one in budgets if one.on_soft == "degrade" and one.soft is not None}
+
+
+def _user_level(level: Level) -> str:
+    return f"{_USER}{level.key}"
+
+
 def _budget_key(level: Level, budget: Budget) -> str:
     window = parse_window(budget.window, budget.zone)
     if isinstance(window, SlidingWindow):
@@ -282,11 +307,15 @@ def _units(users: UserSettings) -> set[Unit]:
     return {meter.unit for meter in found}
 
 
+def _digest(user: str) -> str:
+    """Return what is kept of a user's name, which may be an e-mail address, and of any length."""
+    return blake2b(user.encode(errors="replace"), digest_size=_DIGEST_BYTES).hexdigest()
+
+
 def _user_meters(policy: Policy, user: str) -> Iterator[Meter]:
-    # A name may be an e-mail address, and of any length: what is kept of it is a digest.
-    digest = blake2b(user.encode(errors="replace"), digest_size=12).hexdigest()
+    digest = _digest(user)
     for level, settings, lost in policy.users:
-        of_user = Level(f"user:{level.key}:{digest}", f"one end user of {level.label}")
+        of_user = Level(f"{_user_level(level)}:{digest}", f"one end user of {level.label}")
         yield from level_meters(of_user, settings.users.limits, settings.users.budgets, lost)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from gateway.domain.errors import BudgetExhaustedError, RateLimitedError, StageUnavailableError
 from gateway.domain.tier import TIERS, TierName
 from gateway.domain.usage import Usage
-from policies.effective import Policy
+from policies.effective import Policy, degrades
 from policies.meters import NOTHING, Demand, Meter, Standing
 from policies.refusals import refusal
 from policies.stores.holds.base import Expired, Granted, HoldStore, Refused
@@ -128,7 +128,11 @@ class Governor:
         hold.lease_ends = asyncio.get_running_loop().time() + policy.holds.lease_s
         self._open[hold_id] = hold
         if answer.past_soft and policy.degrading:
-            await self._degrade(hold, demands, tiers)
+            try:
+                await self._degrade(hold, demands, tiers)
+            except BaseException:  # also when the caller leaves: nobody else knows of the hold
+                await hold.release()
+                raise
         return hold
 
     async def exchange(self, hold: StoredHold, demand: Demand) -> None:
@@ -220,6 +224,6 @@ def _best_tier(standing: Standing, hold: StoredHold) -> int:
     """Return the best tier that a meter past its soft threshold leaves, as an index of `TIERS`."""
     meter = standing.meter
     before = standing.used - hold.demand.microusd
-    if meter.key not in hold.policy.degrading or meter.soft is None or before < meter.soft:
+    if meter.soft is None or before < meter.soft or not degrades(hold.policy, meter):
         return len(TIERS) - 1
     return 1 if 2 * before < meter.soft + meter.cap else 0

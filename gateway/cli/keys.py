@@ -12,6 +12,8 @@ import msgspec
 
 from gateway import settings as settings_file
 from gateway.cli.base import add_verb, fail
+from gateway.settings import Settings
+from gateway.state import shown_address
 from policies.authenticate import make_key
 from policies.catalogue import open_key_store
 from policies.effective import check_budgets
@@ -62,7 +64,8 @@ def create(arguments: argparse.Namespace) -> int:
         fail(f"keys create: team '{arguments.team}' has a key called '{arguments.name}' already; revoke it first")
     print(token)
     print(f"{record.id}  {record.team}/{record.name}  keep it now: it is not shown again", file=sys.stderr)
-    print(f"stored in {_state(arguments)}; its gateways know the key within a second", file=sys.stderr)
+    where = shown_address(_settings(arguments).state)
+    print(f"stored in {where}; its gateways know the key within a second", file=sys.stderr)
     return 0
 
 
@@ -118,12 +121,12 @@ def _rules(arguments: argparse.Namespace) -> LevelSettings:
 
 
 def _store(arguments: argparse.Namespace) -> KeyStore:
-    return open_key_store(_state(arguments))
+    settings = _settings(arguments)
+    return open_key_store(settings.state, settings.organisation.name)
 
 
-def _state(arguments: argparse.Namespace) -> str:
-    settings = settings_file.load(arguments.config)[0] if arguments.config else settings_file.built_in()
-    return settings.state
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return settings_file.load(arguments.config)[0] if arguments.config else settings_file.built_in()
 
 
 def _name(text: str) -> str:

@@ -25,6 +25,7 @@ GatewayError
 ├── ShuttingDownError              503  the process stops and the time to finish is over
 └── InternalError                  our fault: 500
     └── StageUnavailableError      503  a stage that must not fail open is broken
+        └── StateLostError         503  limits_unavailable: what replicas share cannot be reached
 
 `status`, `code` and `type` follow OpenAI's error guide (platform.openai.com/docs/guides/error-codes, 2026-11).
 """

@@ -62,11 +62,14 @@ class ModelRequest:
     def limited(self, tokens: int) -> Self:
         """Return the request with an answer of at most so many tokens."""
         edits = {name: tokens for name in self.limits if (self.document.get(name) or 0) > tokens}
+        if not edits and self.most_output_tokens is not None:
+            return self
         edits = edits or {self.limits[0]: tokens}
         body = self.edited({name: b"%d" % value for name, value in edits.items()})
         limited = copy(self)
         limited.body, limited.document = body, {**self.document, **edits}
-        limited.max_output_tokens = tokens
+        asked = self.max_output_tokens
+        limited.max_output_tokens = tokens if asked is None else min(asked, tokens)
         return limited
 
     def edited(self, edits: Mapping[str, bytes]) -> bytes:

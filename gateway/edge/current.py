@@ -13,6 +13,7 @@ from gateway.telemetry import Telemetry
 from policies.authenticate import Throttle
 from policies.governor import Governor
 from policies.stores.keys.base import KeyStore
+from policies.stores.ledgers.base import Ledger
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -40,6 +41,7 @@ class Current:
         refresh_keys: takes in what changed in the store.
         governor: holds requests to limits and budgets.
         alerts: watches requests and budgets.
+        ledger: what was consumed; None where nobody wants to know.
 
     Attributes:
         reload_error: why the newest edit of the settings file is not served, or None.
@@ -57,6 +59,7 @@ class Current:
         refresh_keys: Callable[[], Awaitable[None]],
         governor: Governor,
         alerts: AlertWatch,
+        ledger: Ledger | None,
     ) -> None:
         self.version = version
         self.telemetry = telemetry
@@ -65,6 +68,7 @@ class Current:
         self.refresh_keys = refresh_keys
         self.governor = governor
         self.alerts = alerts
+        self.ledger = ledger
         self.reload_error: str | None = None
         self.draining = False
         self.degraded: dict[str, str] = {}

@@ -20,6 +20,7 @@ from gateway.domain.errors import (
     NotPermittedError,
     RateLimitedError,
     RequestTooLargeError,
+    StateLostError,
     UpstreamRefusedError,
 )
 from gateway.domain.request import Shape
@@ -86,7 +87,7 @@ def status_of(error: GatewayError, shape: Shape = "chat") -> int:
 def error_object(error: GatewayError, request_id: str, shape: Shape = "chat") -> dict[str, Any]:
     """Return the error as the caller's clients read it. What is our own fault says no more than the request's id."""
     message = error.message
-    if isinstance(error, InternalError):
+    if isinstance(error, InternalError) and not isinstance(error, StateLostError):
         message = f"The gateway failed to handle this request. Quote the request id {request_id} to its operators."
     if shape in ANTHROPIC:
         status = status_of(error, shape)
@@ -116,7 +117,7 @@ def error_headers(error: GatewayError) -> Headers:
     elif isinstance(error, RateLimitedError):
         headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
         headers.append((b"retry-after-ms", b"%d" % math.ceil(error.retry_after_s * 1000)))
-    elif isinstance(error, BudgetExhaustedError) and error.retry_after_s is not None:
+    elif isinstance(error, BudgetExhaustedError | StateLostError) and error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
     elif isinstance(error, NotAuthenticatedError):
         headers.append((b"www-authenticate", b"Bearer"))

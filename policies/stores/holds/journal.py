@@ -140,6 +140,12 @@ class JournaledHoldStore:
         self._keeper = threading.Thread(target=self._keep, name="holds-journal", daemon=True)
         self._keeper.start()
 
+    @property
+    def complaint(self) -> str:
+        """Return what is wrong, empty when all is well."""
+        text = "the journal cannot be written: requests with a budget are refused, others pass"
+        return text if self._is_behind else ""
+
     async def reserve(
         self, hold_id: str, meters: Sequence[Meter], demands: Sequence[Demand], *, lease_s: float
     ) -> Granted | Refused:

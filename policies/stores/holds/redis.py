@@ -19,6 +19,7 @@ import msgspec
 
 from gateway.domain.errors import StageUnavailableError
 from gateway.redis.connection import RedisConnection, Script, load_script, pack
+from gateway.redis.slot import slot_key
 from policies.meters import NOTHING, Demand, Meter, Standing
 from policies.stores.holds.base import CONCURRENCY_RETRY_S, Expired, Granted, OnExpiry, Refused, Settled
 from policies.stores.holds.redis_plan import Moment, Plan, bulk, head, read_plan
@@ -52,17 +53,6 @@ _RELEASE: Final = _script("release")
 _SWEEP: Final = _script("sweep")
 _STANDING: Final = _script("standing")
 _EXTEND: Final = _script("extend", counts=False)
-
-
-def slot_key(organisation: str) -> str:
-    """Return the beginning of every key of an organisation; its hash tag keeps them in one slot of a cluster.
-
-    Raises:
-        ValueError: the name holds a brace, which would move the tag.
-    """
-    if not organisation or set("{}") & set(organisation):
-        raise ValueError(f"{organisation!r} is no name of an organisation: it is empty or holds a brace")
-    return f"tierway:{{{organisation}}}:"
 
 
 class _Hold:

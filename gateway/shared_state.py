@@ -1,0 +1,47 @@
+"""The stores of processes that share their state: everything on one Redis."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from gateway.redis.address import parse_address
+from gateway.redis.connection import RedisConnection
+from gateway.redis.slot import slot_key
+from gateway.state import State, StateSettings, stored_in
+from gateway.stored.redis import RedisResponseStore
+from policies.catalogue import open_key_store
+from policies.stores.debts import Debts
+from policies.stores.holds.redis import RedisHoldStore
+from policies.stores.holds.resilient import ResilientHoldStore
+from policies.stores.ledgers.redis import RedisLedger
+from policies.stores.replicas import Replicas
+
+_RECORDS_TIMEOUT_S: Final = 2.0
+"""Stored responses may be megabytes long: they have a connection and a patience of their own."""
+
+
+def open_shared_state(settings: StateSettings) -> State:
+    """Prepare every store; each connects with its first call.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    address, name = parse_address(settings.address), settings.organisation
+    connection = RedisConnection(address, slot_key=slot_key(name))
+    of_records = RedisConnection(address, slot_key=slot_key(name), command_timeout_s=_RECORDS_TIMEOUT_S)
+    replicas = Replicas(connection, name)
+    holds = ResilientHoldStore(
+        RedisHoldStore(connection, name, time.time, settings.on_expiry),
+        replicas,
+        Debts(connection, name, time.time),
+        time.time,
+        settings.on_expiry,
+    )
+    return State(
+        keys=open_key_store(settings.address, name),
+        holds=holds,
+        ledger=RedisLedger(connection, name, retention_days=settings.ledger_days) if settings.ledger_days else None,
+        stored=stored_in(RedisResponseStore(of_records, name), settings.encryption_key),
+        replicas=replicas,
+    )

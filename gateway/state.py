@@ -1,0 +1,156 @@
+"""Everything that outlives a request, opened by the one address that settings give: beside a file, or on Redis."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from gateway.domain.secret import Secret
+from gateway.stored.base import ResponseStore
+from gateway.stored.memory import MemoryResponseStore
+from gateway.stored.responses import StoredResponses
+from gateway.stored.sealing import Sealer
+from gateway.stored.sqlite import SqliteResponseStore
+from policies.catalogue import open_key_store
+from policies.stores.holds.base import HoldStore, OnExpiry
+from policies.stores.holds.journal import JournaledHoldStore
+from policies.stores.keys.base import KeyStore
+from policies.stores.ledgers.base import Ledger
+from policies.stores.ledgers.embedded import EmbeddedLedger
+
+STORED_RESPONSES_BYTES: Final = 256 * 2**20
+"""What responses may take in memory where no `encryption_key` allows them anywhere else."""
+
+_PASSWORD: Final = re.compile(r"(?<=://)[^@/]*@")
+
+
+class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be opened.
+
+    Attributes:
+        address: `state` of the settings.
+        organisation: its name, under which several may share a Redis.
+        on_expiry: what becomes of holds whose lease ended.
+        encryption_key: what stored responses are sealed with.
+        ledger_days: how long usage is kept, None for no ledger.
+    """
+
+    address: str
+    organisation: str
+    on_expiry: OnExpiry
+    encryption_key: Secret | None
+    ledger_days: int | None
+
+
+class TellingHoldStore(HoldStore, Protocol):
+    """A hold store that tells how it is."""
+
+    @property
+    def complaint(self) -> str:
+        """Return what is wrong, empty when all is well."""
+
+
+class Sharing(Protocol):
+    """Keeps this process known among those that share the state."""
+
+    @property
+    def count(self) -> int:
+        """Return how many share it, this process included."""
+
+    async def run(self) -> None:
+        """Keep it known, until cancelled."""
+
+    async def close(self) -> None:
+        """Let the others know that it is gone."""
+
+
+class State:
+    """The stores of a running gateway.
+
+    Attributes:
+        keys: the stored keys.
+        holds: what limits and budgets count.
+        ledger: what was consumed; None where nobody wants to know.
+        stored: responses and conversations.
+        replicas: who shares the state; None where nobody can.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: KeyStore,
+        holds: TellingHoldStore,
+        ledger: Ledger | None,
+        stored: StoredResponses,
+        replicas: Sharing | None = None,
+    ) -> None:
+        self.keys, self.holds, self.ledger, self.stored, self.replicas = keys, holds, ledger, stored, replicas
+
+    def tasks(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what is to run beside requests."""
+        yield self.stored.run()
+        if self.ledger is not None:
+            yield self.ledger.run()
+        if self.replicas is not None:
+            yield self.replicas.run()
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not work as it should, by part, and what happens instead."""
+        if self.holds.complaint:
+            yield "limits", self.holds.complaint
+        if self.ledger is not None and self.ledger.complaint:
+            yield "ledger", self.ledger.complaint
+
+    async def close(self) -> None:
+        """Write what waits to be written and let go of files and connections."""
+        await self.stored.close()
+        if self.replicas is not None:
+            await self.replicas.close()
+        await self.holds.close()
+        if self.ledger is not None:
+            await self.ledger.close()
+        self.keys.close()
+
+
+def open_state(settings: StateSettings) -> State:
+    """Open every store. Files that are there are read: not on a loop.
+
+    Raises:
+        JournalInUseError: another process has the files.
+        OSError: they cannot be read or written.
+        ValueError: the address is none, or a file is of another kind.
+    """
+    scheme, _, path = settings.address.partition(":///")
+    if scheme == "sqlite":
+        return _beside(Path(path), settings)
+    # Imported here because the client costs 0.2 s and 20 MB, which one process by itself does not need.
+    from gateway.shared_state import open_shared_state  # noqa: PLC0415
+
+    return open_shared_state(settings)
+
+
+def shown_address(address: str) -> str:
+    """Return an address without the user and password that may stand in it."""
+    return _PASSWORD.sub("", address)
+
+
+def _beside(path: Path, settings: StateSettings) -> State:
+    return State(
+        keys=open_key_store(settings.address, settings.organisation),
+        holds=JournaledHoldStore(path.with_suffix(".holds"), time.time, settings.on_expiry),
+        ledger=EmbeddedLedger(path, retention_days=settings.ledger_days) if settings.ledger_days else None,
+        stored=stored_in(
+            SqliteResponseStore(path.with_name(f"{path.stem}.responses{path.suffix or '.db'}")), settings.encryption_key
+        ),
+    )
+
+
+def stored_in(bindings: ResponseStore, key: Secret | None) -> StoredResponses:
+    """Keep bindings in a store, and contents there too where they can be sealed for good."""
+    contents = bindings if key else MemoryResponseStore(STORED_RESPONSES_BYTES)
+    return StoredResponses(bindings, contents, Sealer(key))

@@ -1,0 +1,250 @@
+"""A ledger on the local disk: records are appended to files that only grow, and moved into SQLite in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from gateway.domain.errors import StageUnavailableError
+from policies.segments import Segments, framed
+from policies.stores.ledgers.base import Page, Selection, UsageQuery, UsageRecord, UsageRow, decode, encode
+from policies.stores.ledgers.ledger_file import LedgerFile
+from policies.stores.ledgers.retention import RETENTION_DAYS, prune_hourly
+from policies.stores.ledgers.summing import BATCH, every_page
+
+log = logging.getLogger("tierway")
+
+MOVE_S: Final = 0.5
+"""Seconds for which records gather before they are moved in one commit."""
+
+RETRY_S: Final = 5.0
+"""Seconds between tries while they cannot be moved."""
+
+_HELD_BACK_BYTES: Final = 8 << 20
+"""How long a file grows while nothing can be moved, so that a broken disk is not filled with many small files."""
+
+_T = TypeVar("_T")
+
+
+class EmbeddedLedger:
+    """Keeps records in `NAME.ledger.db`, and in `NAME.ledger/` until they are there. One process at a time.
+
+    Appending is one write to a file, which a kill of the process does not undo; a power cut may lose the last half
+    second. What a killed process left is moved when the ledger is opened again.
+
+    Args:
+        state: the file the gateway keeps its state in; the ledger stands beside it. Opening blocks: do it off the
+            event loop.
+        clock: seconds since the epoch.
+        retention_days: how long records are kept.
+        move_s: seconds for which records gather before they are moved.
+
+    Attributes:
+        complaint: why records cannot be moved, empty when they can.
+
+    Raises:
+        JournalInUseError: another ledger writes there.
+        OSError: the folder cannot be made or read.
+        ValueError: a file in it is of another kind or version.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        clock: Callable[[], float] = time.time,
+        *,
+        retention_days: float = RETENTION_DAYS,
+        move_s: float = MOVE_S,
+    ) -> None:
+        self.written = self.failed = 0
+        self.complaint = ""
+        self._clock, self._retention_days, self._move_s = clock, retention_days, move_s
+        self._moved = 0
+        self._segments = Segments(folder_of(state))
+        self._file = LedgerFile(file_of(state), is_writer=True)
+        self._reader = LedgerReader(state)
+        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._mover: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._move(self._segments.number, has_ended=self._segments.begin())
+
+    @property
+    def lag(self) -> int:
+        """Return how many records of this process wait to be moved into SQLite."""
+        return self.written - self._moved
+
+    async def append(self, record: UsageRecord) -> None:
+        """Keep a record; see `Ledger.append`."""
+        self.append_now(record)
+
+    def append_now(self, record: UsageRecord) -> None:
+        """Keep a record; see `Ledger.append`. It must be called in the event loop's thread."""
+        if not self._segments.append(framed(encode(record))):
+            self.failed += 1
+            return
+        self.written += 1
+        if self._mover is None and not self._is_closed:
+            self._mover = asyncio.get_running_loop().create_task(self._keep_moving(), name="ledger")
+
+    async def usage(self, query: UsageQuery) -> list[UsageRow]:
+        """Sum records up; see `LedgerView.usage`."""
+        await self._catch_up()
+        return await self._reader.usage(query)
+
+    async def page(self, selection: Selection, *, limit: int, after: str = "") -> Page:
+        """Return some records; see `LedgerView.page`."""
+        await self._catch_up()
+        return await self._reader.page(selection, limit=limit, after=after)
+
+    def records(self, since: float | None = None, until: float | None = None) -> AsyncIterator[list[UsageRecord]]:
+        """Read records in batches; see `Ledger.records`."""
+        selection = Selection(since=since, until=until)
+        return every_page(lambda after: self.page(selection, limit=BATCH, after=after))
+
+    async def prune(self, before: float) -> int:
+        """Forget old records; see `Ledger.prune`."""
+        await self._catch_up()
+        dropped = 0
+        while some := await _in(self._thread, lambda: self._file.drop_some(before)):
+            dropped += some
+        return dropped
+
+    async def run(self) -> None:
+        """Forget what is older than the retention, now and every hour, until cancelled."""
+        await prune_hourly(self.prune, self._clock, self._retention_days)
+
+    async def close(self) -> None:
+        """Move what waits and let go of the files; twice is harmless."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._mover is not None:
+            self._mover.cancel()
+            await asyncio.wait((self._mover,))
+        await self._flush()
+        await self._reader.close()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._let_go)
+        self._thread.shutdown()
+
+    async def _keep_moving(self) -> None:
+        """Move what gathers; this task ends when nothing is left, and the next record makes another."""
+        while self.lag or self.complaint:
+            await asyncio.sleep(RETRY_S if self.complaint else self._move_s)
+            await self._flush()
+        self._mover = None
+
+    async def _catch_up(self) -> None:
+        """Have everything that was appended until now moved, so that an answer has it.
+
+        Raises:
+            StageUnavailableError: it cannot be moved.
+        """
+        if self._is_closed:
+            raise StageUnavailableError("the ledger is closed")
+        await self._flush()
+        if self.complaint:
+            raise StageUnavailableError(self.complaint)
+
+    async def _flush(self) -> None:
+        """Move what was appended until now, unless all of it has been."""
+        if not self.lag and not self.complaint:
+            return
+        number, written = self._segments.number, self.written
+        is_held_back = bool(self.complaint) and self._segments.size < _HELD_BACK_BYTES
+        has_ended = not is_held_back and self._segments.begin()
+        move = asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._move(number, has_ended=has_ended))
+        # Shielded: a caller who leaves must not take the move out of the thread's queue.
+        if await asyncio.shield(move):
+            self._moved = max(self._moved, written)
+
+    def _move(self, number: int, *, has_ended: bool) -> bool:
+        """Put the records of all files up to a number into SQLite, and drop those files that have ended."""
+        try:
+            self._file.add(self._records_until(number))
+            self._segments.sync()
+            if has_ended:
+                self._segments.replace(number + 1, [])
+        except (sqlite3.Error, OSError, ValueError) as error:
+            self._complain(f"usage waits to be moved into the ledger: {type(error).__name__}")
+            return False
+        self._complain("")
+        return True
+
+    def _records_until(self, number: int) -> Iterator[UsageRecord]:
+        first, _ = self._segments.snapshot(number)
+        for one in range(first, number + 1):
+            for encoded in self._segments.records(one):
+                try:
+                    yield decode(encoded)
+                except msgspec.MsgspecError:
+                    self.failed += 1
+                    log.warning("%d bytes of a ledger's file are no record", len(encoded))
+
+    def _let_go(self) -> None:
+        self._file.close()
+        try:
+            self._segments.close()
+        except OSError:
+            log.exception("the ledger's files could not be put on the disk")
+
+    def _complain(self, complaint: str) -> None:
+        """Say what is wrong once until it is well again: a broken disk must not fill the log too."""
+        if complaint and complaint != self.complaint:
+            log.warning("%s", complaint)
+        self.complaint = complaint
+
+
+class LedgerReader:
+    """Reads what stands in SQLite, beside the process that writes it or without one; see `LedgerView`.
+
+    It changes no record. What was appended within the last half second may not be there yet.
+
+    Args:
+        state: the file the gateway keeps its state in.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._file = LedgerFile(file_of(state), is_writer=False)
+        self._thread = ThreadPoolExecutor(1, "ledger-reader")
+        self._is_closed = False
+
+    async def usage(self, query: UsageQuery) -> list[UsageRow]:
+        """Sum records up; see `LedgerView.usage`."""
+        return await _in(self._thread, lambda: self._file.usage(query))
+
+    async def page(self, selection: Selection, *, limit: int, after: str = "") -> Page:
+        """Return some records; see `LedgerView.page`."""
+        return await _in(self._thread, lambda: self._file.page(selection, limit, after))
+
+    async def close(self) -> None:
+        """Close the file; twice is harmless."""
+        if not self._is_closed:
+            self._is_closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
+            self._thread.shutdown()
+
+
+def folder_of(state: Path) -> Path:
+    """Return where records wait that are not yet in SQLite."""
+    return state.with_name(f"{state.stem}.ledger")
+
+
+def file_of(state: Path) -> Path:
+    """Return the SQLite file of a ledger."""
+    return state.with_name(f"{state.stem}.ledger.db")
+
+
+async def _in(thread: ThreadPoolExecutor, verb: Callable[[], _T]) -> _T:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, verb)
+    except (sqlite3.Error, OSError, RuntimeError) as error:
+        # RuntimeError: the thread has ended, since the ledger is closed.
+        raise StageUnavailableError(f"the ledger's file fails ({type(error).__name__})") from error
