@@ -32,7 +32,8 @@ from gateway.pricing import PriceTable
 from gateway.rehearsal.cautions import all_cautions
 from gateway.rehearsal.examples import check_examples
 from gateway.settings import Settings, SettingsError, prices_of
-from gateway.state import State, StateSettings, open_state
+from gateway.state.base import State, StateSettings
+from gateway.state.opening import open_state
 from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
 from gateway.upstreams.base import Upstream
 from gateway.upstreams.catalogue import build_upstream

@@ -13,7 +13,7 @@ import msgspec
 from gateway import settings as settings_file
 from gateway.cli.base import add_verb, fail
 from gateway.settings import Settings
-from gateway.state import shown_address
+from gateway.state.base import shown_address
 from policies.authenticate import make_key
 from policies.catalogue import open_key_store
 from policies.effective import check_budgets

@@ -8,7 +8,7 @@ from typing import Final
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
-from gateway.state import State, StateSettings, stored_in
+from gateway.state.base import State, StateSettings, stored_in
 from gateway.stored.redis import RedisResponseStore
 from policies.catalogue import open_key_store
 from policies.stores.debts import Debts
@@ -21,7 +21,7 @@ _RECORDS_TIMEOUT_S: Final = 2.0
 """Stored responses may be megabytes long: they have a connection and a patience of their own."""
 
 
-def open_shared_state(settings: StateSettings) -> State:
+def open_shared(settings: StateSettings) -> State:
     """Prepare every store; each connects with its first call.
 
     Raises:

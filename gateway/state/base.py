@@ -1,11 +1,9 @@
-"""Everything that outlives a request, opened by the one address that settings give: beside a file, or on Redis."""
+"""Everything that outlives a request, as one thing that is opened and closed."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Coroutine, Iterator
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -15,13 +13,9 @@ from gateway.stored.base import ResponseStore
 from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import StoredResponses
 from gateway.stored.sealing import Sealer
-from gateway.stored.sqlite import SqliteResponseStore
-from policies.catalogue import open_key_store
 from policies.stores.holds.base import HoldStore, OnExpiry
-from policies.stores.holds.journal import JournaledHoldStore
 from policies.stores.keys.base import KeyStore
 from policies.stores.ledgers.base import Ledger
-from policies.stores.ledgers.embedded import EmbeddedLedger
 
 STORED_RESPONSES_BYTES: Final = 256 * 2**20
 """What responses may take in memory where no `encryption_key` allows them anywhere else."""
@@ -117,37 +111,9 @@ class State:
         self.keys.close()
 
 
-def open_state(settings: StateSettings) -> State:
-    """Open every store. Files that are there are read: not on a loop.
-
-    Raises:
-        JournalInUseError: another process has the files.
-        OSError: they cannot be read or written.
-        ValueError: the address is none, or a file is of another kind.
-    """
-    scheme, _, path = settings.address.partition(":///")
-    if scheme == "sqlite":
-        return _beside(Path(path), settings)
-    # Imported here because the client costs 0.2 s and 20 MB, which one process by itself does not need.
-    from gateway.shared_state import open_shared_state  # noqa: PLC0415
-
-    return open_shared_state(settings)
-
-
 def shown_address(address: str) -> str:
     """Return an address without the user and password that may stand in it."""
     return _PASSWORD.sub("", address)
-
-
-def _beside(path: Path, settings: StateSettings) -> State:
-    return State(
-        keys=open_key_store(settings.address, settings.organisation),
-        holds=JournaledHoldStore(path.with_suffix(".holds"), time.time, settings.on_expiry),
-        ledger=EmbeddedLedger(path, retention_days=settings.ledger_days) if settings.ledger_days else None,
-        stored=stored_in(
-            SqliteResponseStore(path.with_name(f"{path.stem}.responses{path.suffix or '.db'}")), settings.encryption_key
-        ),
-    )
 
 
 def stored_in(bindings: ResponseStore, key: Secret | None) -> StoredResponses:
