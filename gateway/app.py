@@ -58,9 +58,6 @@ log = logging.getLogger("tierway")
 KEY_POLL_S: Final = 0.5
 """Seconds between looks at the key store: a key revoked elsewhere is refused within a second."""
 
-STATE_POLL_S: Final = 0.25
-"""Seconds between looks at how the stores are."""
-
 FILE_POLL_S: Final = 1.0
 """Seconds between looks at the settings file."""
 
@@ -125,7 +122,7 @@ class Gateway:
             refresh_keys=self.refresh_keys,
             governor=self._governor,
             alerts=self.alerts,
-            ledger=self._state.ledger,
+            state=self._state,
         )
         telemetry.show_also(self._gauges)
 
@@ -145,7 +142,6 @@ class Gateway:
         tasks = [
             asyncio.create_task(self._follow_keys()),
             asyncio.create_task(asyncio.to_thread(self.throttle.prepare)),
-            asyncio.create_task(self._watch_state()),
             *map(asyncio.create_task, self._state.tasks()),
             asyncio.create_task(self._governor.run(self._note_expired)),
             asyncio.create_task(self.alerts.run()),
@@ -349,19 +345,6 @@ class Gateway:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _watch_state(self) -> None:
-        """Tell `/readyz` what of the state does not work as it should."""
-        degraded = self.current.degraded
-        while True:
-            complaints = dict(self._state.complaints())
-            for part in ("limits", "ledger"):
-                if part not in complaints:
-                    degraded.pop(part, None)
-                elif part not in degraded:
-                    log.warning("%s: %s", part, complaints[part])
-            degraded |= complaints
-            await asyncio.sleep(STATE_POLL_S)
-
     async def _follow_keys(self) -> None:
         while True:
             await asyncio.sleep(KEY_POLL_S)
@@ -391,6 +374,10 @@ class Gateway:
                 for one in shown
             }
             yield gauge(name, text, ("level", "window"), values)
+        room = governor.waiting
+        yield gauge("tierway_queue_length", "Requests that wait for a limit.", "state", {"waiting": float(room.length)})
+        ended = {"admitted": float(room.admitted), "gave_up": float(room.gave_up), "refused": float(room.refused)}
+        yield counter("tierway_queue_ended", "Requests that waited for a limit, by what came of it.", "result", ended)
         refused = {pair: float(count) for pair, count in governor.refused.items()}
         yield counter("tierway_limit_refusals", "Requests refused by a limit.", ("level", "unit"), refused)
         yield gauge(
@@ -443,7 +430,7 @@ class Gateway:
         yield from self.alerts.gauges()
         yield from self._limit_gauges()
         yield from self._rollout_gauges()
-        degraded = dict.fromkeys(self.current.degraded, 1.0)
+        degraded = dict.fromkeys(self.current.look(), 1.0)
         yield gauge("tierway_degraded", "Parts that do not work as they should.", "part", degraded)
         failures = {
             "route": float(version.pipeline.router.failures),

@@ -10,6 +10,7 @@ from gateway.domain.request import ModelRequest
 from gateway.domain.tier import TierName
 from gateway.domain.usage import Usage
 from policies.effective import Policy
+from policies.fair_queue import Waited
 from policies.meters import Demand, Meter
 from policies.stores.holds.base import Granted
 
@@ -45,6 +46,8 @@ class Hold(Protocol):
         index: which of the demands is held; the request must not go to a better tier.
         is_degraded: whether a soft threshold, and not the demands, kept it from a better tier.
         under_reserved: by how much the settled cost was above what was held, in micro-dollars.
+        waited: how it waited for a limit.
+        is_shared: whether the limits were counted as they should be; False while the state that counts them is lost.
     """
 
     @property
@@ -58,6 +61,8 @@ class Hold(Protocol):
     index: int
     is_degraded: bool
     under_reserved: int
+    waited: Waited
+    is_shared: bool
 
     async def cover(self, demand: Demand) -> None:
         """Hold as much as `demand` where less is held: the call goes to another model than was foreseen.

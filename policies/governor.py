@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from gateway.domain.errors import BudgetExhaustedError, RateLimitedError, StageUnavailableError
 from gateway.domain.tier import TIERS, TierName
 from gateway.domain.usage import Usage
 from policies.effective import Policy, degrades
+from policies.fair_queue import AT_ONCE, Waited
 from policies.meters import NOTHING, Demand, Meter, Standing
 from policies.refusals import refusal
 from policies.stores.holds.base import Expired, Granted, HoldStore, Refused
+from policies.waiting import WaitingRoom
 
 TEND_S: Final = 1.0
 """Seconds between looks at leases that end."""
@@ -27,6 +30,8 @@ class FreeHold:
     index = 0
     is_degraded = False
     under_reserved = 0
+    waited = AT_ONCE
+    is_shared = True
 
     async def cover(self, demand: Demand) -> None:
         """Nothing to hold; see `Hold.cover`."""
@@ -45,8 +50,8 @@ class StoredHold:
     """What a request holds in the store; see `Hold`."""
 
     __slots__ = (
-        "_governor", "_is_open", "demand", "granted", "hold_id", "index", "is_degraded", "lease_ends", "meters",
-        "policy", "under_reserved",
+        "_governor", "_is_open", "demand", "granted", "hold_id", "index", "is_degraded", "is_shared", "lease_ends",
+        "meters", "policy", "under_reserved", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +65,8 @@ class StoredHold:
         self.index = 0
         self.is_degraded = False
         self.under_reserved = 0
+        self.waited = AT_ONCE
+        self.is_shared = True
         self.lease_ends = 0.0
 
     async def cover(self, demand: Demand) -> None:
@@ -91,10 +98,12 @@ class Governor:
         under_reserved: answers that cost more than was held, and by how many micro-dollars in all.
         expired: holds whose lease ended, and how many micro-dollars were charged for them.
         degraded: requests whose tier a soft threshold capped.
+        waiting: requests that wait for a limit, and how many did.
     """
 
     def __init__(self, store: HoldStore) -> None:
         self.store = store
+        self.waiting = WaitingRoom()
         self._open: dict[str, StoredHold] = {}
         self.refused: dict[tuple[str, str], int] = {}
         self.under_reserved = self.under_reserved_microusd = 0
@@ -119,11 +128,18 @@ class Governor:
         """Reserve what a request may consume at most; see `Limiter.reserve`."""
         if not meters:
             return FREE
-        answer = await self.store.reserve(hold_id, meters, demands, lease_s=policy.holds.lease_s)
+        lease_s = policy.holds.lease_s
+        waited = AT_ONCE
+        if policy.queue is None:
+            answer = await self.store.reserve(hold_id, meters, demands, lease_s=lease_s)
+        else:
+            attempt = partial(self.store.reserve, hold_id, meters, demands, lease_s=lease_s)
+            answer, waited = await self.waiting.reserve(policy, meters, attempt, give_up_at)
         if isinstance(answer, Refused):
-            raise self._refusal(answer, policy, demands)
+            raise self._refusal(answer, policy, demands, waited)
         hold = StoredHold(self, hold_id, policy, meters, demands[answer.tier_index])
-        hold.granted = answer
+        hold.granted, hold.waited = answer, waited
+        hold.is_shared = not self.store.complaint
         hold.index = answer.tier_index
         hold.lease_ends = asyncio.get_running_loop().time() + policy.holds.lease_s
         self._open[hold_id] = hold
@@ -149,6 +165,7 @@ class Governor:
         self._open.pop(hold.hold_id, None)
         actual = Demand.measured(1, usage.prompt_tokens, usage.completion_tokens, cost_microusd)
         settled = await self.store.settle(hold.hold_id, actual)
+        self.waiting.poke(hold.meters)
         if settled.under_reserved is not NOTHING and settled.under_reserved.microusd:
             hold.under_reserved = settled.under_reserved.microusd
             self.under_reserved += 1
@@ -158,6 +175,7 @@ class Governor:
         """Give back what was held."""
         self._open.pop(hold.hold_id, None)
         await self.store.release(hold.hold_id)
+        self.waiting.poke(hold.meters)
 
     async def tend(self) -> list[Expired]:
         """Renew the leases of requests that are still answered, and end those that nobody renews.
@@ -201,7 +219,7 @@ class Governor:
             self.degraded += 1
 
     def _refusal(
-        self, refused: Refused, policy: Policy, demands: Sequence[Demand]
+        self, refused: Refused, policy: Policy, demands: Sequence[Demand], waited: Waited = AT_ONCE
     ) -> RateLimitedError | BudgetExhaustedError:
         meter = refused.meter
         counted = meter.key.partition(":")[0].partition("|")[0], meter.unit
@@ -211,7 +229,9 @@ class Governor:
             held = self._held(meter)
             if refused.used - held + min(demand.microusd for demand in demands) > refused.cap:
                 held = 0
-        return refusal(refused, held, budget_status=policy.budget_status)
+        error = refusal(refused, held, budget_status=policy.budget_status)
+        error.waited = waited
+        return error
 
     def _held(self, meter: Meter) -> int:
         """Return how many micro-dollars of a meter the requests of this process hold."""

@@ -202,7 +202,7 @@ class TeamSettings(LevelSettings, frozen=True, kw_only=True, forbid_unknown_fiel
 
     grants: tuple[Literal["models", "tiers", "max_output_tokens"], ...] = ()
     """What its keys may widen beyond the team: their own word then replaces the team's, within the organisation's."""
-    weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    weight: Annotated[float, msgspec.Meta(ge=0.001, le=1000)] = 1.0
     """Its share among the teams that wait in a queue."""
     keys: tuple[KeySettings, ...] = ()
     """Keys that stand in the file; more come from `tierway keys create` and `/admin/keys`."""

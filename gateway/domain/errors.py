@@ -154,6 +154,8 @@ class RateLimitedError(CallerError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.standing = standing
+        self.waited: object = None
+        """How it waited for the limit (`policies.fair_queue.Waited`)."""
 
 
 class LoginThrottledError(RateLimitedError):
@@ -182,6 +184,7 @@ class BudgetExhaustedError(CallerError):
         self.retry_after_s = retry_after_s
         self.should_retry = retry_after_s is not None
         self.standing = standing
+        self.waited: object = None
 
 
 class UpstreamError(GatewayError):

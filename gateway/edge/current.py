@@ -9,11 +9,11 @@ import msgspec
 from gateway.alerts.watch import AlertWatch
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
+from gateway.state.base import State
 from gateway.telemetry import Telemetry
 from policies.authenticate import Throttle
 from policies.governor import Governor
 from policies.stores.keys.base import KeyStore
-from policies.stores.ledgers.base import Ledger
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -41,12 +41,12 @@ class Current:
         refresh_keys: takes in what changed in the store.
         governor: holds requests to limits and budgets.
         alerts: watches requests and budgets.
-        ledger: what was consumed; None where nobody wants to know.
+        state: the stores.
 
     Attributes:
         reload_error: why the newest edit of the settings file is not served, or None.
         draining: whether the process has been told to stop.
-        degraded: parts that do not work as they should, by name, with what happens instead.
+        degraded: parts that do not work as they should, by name, with what happens instead; `look` sees all.
     """
 
     def __init__(  # noqa: PLR0913  one argument a part
@@ -59,7 +59,7 @@ class Current:
         refresh_keys: Callable[[], Awaitable[None]],
         governor: Governor,
         alerts: AlertWatch,
-        ledger: Ledger | None,
+        state: State,
     ) -> None:
         self.version = version
         self.telemetry = telemetry
@@ -68,7 +68,12 @@ class Current:
         self.refresh_keys = refresh_keys
         self.governor = governor
         self.alerts = alerts
-        self.ledger = ledger
+        self.state = state
+        self.ledger = state.ledger
         self.reload_error: str | None = None
         self.draining = False
         self.degraded: dict[str, str] = {}
+
+    def look(self) -> dict[str, str]:
+        """Return what does not work as it should at this moment."""
+        return {**self.degraded, **dict(self.state.complaints())}

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar.types import Receive, Scope, Send
 
+from gateway.degradation import degradation
 from gateway.edge.answer import allows, exchange_of, send_json
 from gateway.edge.current import Current
 
@@ -45,7 +46,9 @@ class ReadyRoute:
         loaded_at = dt.datetime.fromtimestamp(version.loaded_at, dt.UTC)
         return {
             "status": "draining" if current.draining else "ready",
-            "degraded": current.degraded,
+            "degraded": current.look(),
+            "limits": current.state.sharing(),
+            "when_lost": degradation(version.settings),
             "config": {
                 "hash": version.fingerprint,
                 "loaded_at": loaded_at.isoformat(timespec="seconds"),

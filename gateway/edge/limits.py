@@ -12,6 +12,7 @@ from gateway.edge.errors import ANTHROPIC
 from gateway.exchange import Exchange
 from policies.base import Hold
 from policies.effective import window_name
+from policies.fair_queue import AT_ONCE, Waited
 from policies.meters import NOTHING, Demand, Meter, Standing
 from policies.refusals import moment
 from policies.windows import Window
@@ -26,7 +27,7 @@ def limit_lines(exchange: Exchange) -> Lines:
     """
     error, hold = exchange.error, exchange.hold
     if isinstance(error, RateLimitedError | BudgetExhaustedError) and isinstance(error.standing, Standing):
-        return _standing(error.standing, exchange)
+        return _standing(error.standing, exchange) + _queue(error.waited)
     if hold is None:
         return []
     lines: Lines = []
@@ -36,11 +37,24 @@ def limit_lines(exchange: Exchange) -> Lines:
         for standing in (granted.requests, granted.tokens, granted.budget):
             if standing is not None:
                 lines += _standing(standing, exchange, back)
+    if hold.waited is not AT_ONCE:
+        lines += _queue(hold.waited)
     if exchange.output_limit is not None:
         lines.append((b"x-tierway-clamped", b"max_output_tokens=%d" % exchange.output_limit))
-    if hold.is_degraded:
-        lines.append((b"x-tierway-degraded", b"tier=%b;budget" % exchange.tier.encode()))
+    if hold.is_degraded or not hold.is_shared:
+        what = [b"tier=%b;budget" % exchange.tier.encode()] if hold.is_degraded else []
+        lines.append((b"x-tierway-degraded", b", ".join(what if hold.is_shared else [*what, b"limits"])))
     return lines
+
+
+def _queue(waited: object) -> Lines:
+    """Say how a request waited: its position when it joined, the wait expected then, and how long it was."""
+    if not isinstance(waited, Waited) or not waited.position:
+        return []
+    value = b"position=%d;waited_ms=%d" % (waited.position, waited.waited_s * 1000)
+    if waited.expected_wait_s is not None:
+        value += b";expected_ms=%d" % (waited.expected_wait_s * 1000)
+    return [(b"x-tierway-queue", value)]
 
 
 def _given_back(exchange: Exchange, hold: Hold) -> Demand:

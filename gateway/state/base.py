@@ -41,14 +41,6 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
     ledger_days: int | None
 
 
-class TellingHoldStore(HoldStore, Protocol):
-    """A hold store that tells how it is."""
-
-    @property
-    def complaint(self) -> str:
-        """Return what is wrong, empty when all is well."""
-
-
 class Sharing(Protocol):
     """Keeps this process known among those that share the state."""
 
@@ -78,7 +70,7 @@ class State:
         self,
         *,
         keys: KeyStore,
-        holds: TellingHoldStore,
+        holds: HoldStore,
         ledger: Ledger | None,
         stored: StoredResponses,
         replicas: Sharing | None = None,
@@ -99,6 +91,12 @@ class State:
             yield "limits", self.holds.complaint
         if self.ledger is not None and self.ledger.complaint:
             yield "ledger", self.ledger.complaint
+
+    def sharing(self) -> dict[str, Any]:
+        """Say whether limits are counted for this process alone or for all that share the state."""
+        if self.replicas is None:
+            return {"counted": "local", "replicas": 1}
+        return {"counted": "local" if self.holds.complaint else "shared", "replicas": self.replicas.count}
 
     async def close(self) -> None:
         """Write what waits to be written and let go of files and connections."""

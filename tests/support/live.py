@@ -190,6 +190,14 @@ class LiveGateway:
         """Return the first line on standard error that contains `part`, once it is there."""
         return self._wait(lambda: next((m for m in self.messages if part in m), None), repr(part), within_s)
 
+    def wait_for_messages(self, part: str, count: int, within_s: float = PATIENCE_S) -> None:
+        """Wait until `count` lines on standard error contain `part`."""
+
+        def found() -> bool | None:
+            return sum(part in message for message in self.messages) >= count or None
+
+        self._wait(found, f"{part!r}, {count} times", within_s)
+
     def get(self, path: str) -> bytes:
         """Return the body of an unauthenticated GET."""
         with urlopen(self.url + path, timeout=PATIENCE_S) as answer:  # noqa: S310  our own address

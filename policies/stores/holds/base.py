@@ -106,6 +106,10 @@ class HoldStore(Protocol):
     * nothing is ever below 0.
     """
 
+    @property
+    def complaint(self) -> str:
+        """Return what is wrong and what happens instead, empty when all is well."""
+
     async def reserve(
         self, hold_id: str, meters: Sequence[Meter], demands: Sequence[Demand], *, lease_s: float
     ) -> Granted | Refused:

@@ -101,6 +101,11 @@ class RedisHoldStore:
         return self._redis.is_available
 
     @property
+    def complaint(self) -> str:
+        """Return what is wrong, empty when all is well."""
+        return "" if self._redis.is_available or not self._redis.failures else "Redis is lost"
+
+    @property
     def failures(self) -> int:
         """Return how often the connection was lost or could not be made."""
         return self._redis.failures

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from cache.backends.memory import MemoryBackend
 from cache.base import Entry
 from cache.exact import ExactCache
 from cache.settings import CacheSettings
+from gateway.ceilings import CeilingTable
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.chat import read_chat
 from gateway.domain.errors import (
+    BudgetExhaustedError,
     DeadlineExceededError,
     GatewayError,
     InvalidRequestError,
@@ -21,6 +24,7 @@ from gateway.domain.errors import (
     NotPermittedError,
     PromptRejectedError,
     RateLimitedError,
+    ShuttingDownError,
     StageUnavailableError,
     UnknownModelError,
     UpstreamGarbledError,
@@ -36,16 +40,17 @@ from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
 from gateway.pipeline import Pipeline, token_of
 from gateway.pricing import PriceTable
-from gateway.upstreams.base import ModelCall, PlainReply, Reply
+from gateway.upstreams.base import DEFAULT_OUTPUT_TOKENS, ModelCall, PlainReply, RelayCall, RelayReply, Reply
 from gateway.upstreams.settings import Model
 from policies.effective import Policy, PolicyBook
+from policies.fair_queue import AT_ONCE
 from policies.meters import NOTHING, Demand, Meter
-from policies.settings import OrganisationSettings
+from policies.settings import Budget, Limits, OrganisationSettings, UserSettings
 from policies.stores.holds.base import Granted
 from router.base import Choice
 from router.settings import RouterSettings
 from router.tiers import Router
-from tests.support.build import caller, chat_body, exchange, stored_responses
+from tests.support.build import caller, chat_body, exchange, patience, stored_responses
 
 USAGE = Usage(input_tokens=10, output_tokens=5)
 BROKEN = RuntimeError("broken")
@@ -79,6 +84,7 @@ class Limiter:
         self._error = error
         self._settle_error = settle_error
         self.reserved = self.released = 0
+        self.hold_ids: list[str] = []
         self.settled: list[tuple[Usage, int]] = []
         self.covered: list[Demand] = []
         self.demands: tuple[Demand, ...] = ()
@@ -87,6 +93,8 @@ class Limiter:
         self.demand = NOTHING
         self.index = self.under_reserved = 0
         self.is_degraded = False
+        self.waited = AT_ONCE
+        self.is_shared = True
 
     async def reserve(
         self,
@@ -101,6 +109,7 @@ class Limiter:
         if self._error:
             raise self._error
         self.reserved += 1
+        self.hold_ids.append(hold_id)
         self.demands, self.tiers = tuple(demands), tuple(tiers)
         return self
 
@@ -119,6 +128,24 @@ class Limiter:
     def has_charged_a_request_only(self) -> bool:
         """Whether every hold was settled exactly once, for nothing but the request."""
         return self.released == 0 and self.settled == [(NO_USAGE, 0)] * self.reserved
+
+
+class Poor(Limiter):
+    """Has nothing left for what costs money."""
+
+    async def reserve(
+        self,
+        hold_id: str,
+        policy: Policy,
+        meters: tuple[Meter, ...],
+        demands: Sequence[Demand],
+        tiers: Sequence[TierName | None],
+        *,
+        give_up_at: float,
+    ) -> Limiter:
+        if any(demand.microusd for demand in demands):
+            raise BudgetExhaustedError("used up", status=402, retry_after_s=None, standing=None)
+        return await super().reserve(hold_id, policy, meters, demands, tiers, give_up_at=give_up_at)
 
 
 class Strategy:
@@ -176,6 +203,40 @@ class Upstream:
         return {}
 
 
+class Counting(Upstream):
+    """Knows how long prompts are, by the name it has for a model; relays what it is handed."""
+
+    def __init__(self, name: str, *outcomes: Any) -> None:
+        super().__init__(name, *outcomes)
+        self._passed_on: Any = outcomes[0] if outcomes else None
+        self.counted: list[str] = []
+
+    def estimate_tokens(self, request: ModelRequest, model: str) -> int:
+        self.counted.append(model)
+        return 30
+
+    async def relay(self, call: RelayCall) -> RelayReply:
+        if isinstance(self._passed_on, Exception):
+            raise self._passed_on
+        passed_on: RelayReply = self._passed_on
+        return passed_on
+
+
+class Passed:
+    """What came back of a request that was passed on."""
+
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield b""
+
+    async def close(self) -> None:
+        pass
+
+
 class BrokenBackend:
     async def get(self, key: bytes) -> Entry | None:
         raise BROKEN
@@ -212,8 +273,10 @@ class House:
             cache=cache,
             models=models,
             upstreams={"first": self.first, "second": self.second},
-            prices=PriceTable({"a": Price(input=1.0, output=2.0), "b": Price(input=1.0, output=2.0)}),
+            prices=PriceTable(parts.pop("prices", dict.fromkeys(models, Price(input=1.0, output=2.0)))),
             continuity=Continuity(stored_responses(), models),
+            relays_to="first",
+            relay_prices=parts.pop("relay_prices", {}),
         )
         assert not parts
 
@@ -640,3 +703,350 @@ async def test_time_waited_for_upstreams_is_counted_also_when_they_fail() -> Non
 )
 def test_the_callers_key_is_found(headers: dict[bytes, bytes], token: str | None) -> None:
     assert token_of(headers) == token
+
+
+# ---------------------------------------------------------------- limits and budgets
+
+
+def counting(**words: Any) -> OrganisationSettings:
+    """Return an organisation that counts money."""
+    return OrganisationSettings(budgets=(Budget(usd=1.0),), **words)
+
+
+async def test_the_bound_of_every_tier_is_reserved_best_first_under_an_id_of_its_own() -> None:
+    house = House(organisation=counting())
+    opened = exchange()
+    opened.hold_id = "made-here"
+
+    await house.run(opened, chat_body(model="auto", max_tokens=5))
+
+    assert house.limiter.hold_ids == ["made-here"]
+    assert house.limiter.tiers == ("complex", "simple")
+    assert [demand.output_tokens for demand in house.limiter.demands] == [5, 5]
+    assert all(demand.microusd > 10 for demand in house.limiter.demands)
+
+
+async def test_the_decision_stays_within_what_is_held() -> None:
+    house = House(strategy=Strategy(Choice("complex", 0.5, "chosen")))
+    house.limiter.index = 1
+
+    opened, _ = await house.ask("auto")
+
+    assert opened.decision is not None
+    assert (opened.tier, opened.decision.reason) == ("simple", "degraded")
+    assert opened.routed_model == "a"
+
+
+async def test_a_tier_that_policy_does_not_leave_is_refused_before_anything_is_reserved() -> None:
+    house = House(organisation=OrganisationSettings(tiers=("simple",)))
+
+    _, error = await house.refusal("auto/complex")
+
+    assert (error.status, error.code) == (403, "model_not_allowed")
+    assert house.limiter.reserved == 0
+
+
+async def test_a_request_must_name_its_user_where_policy_says_so() -> None:
+    house = House(organisation=OrganisationSettings(users=UserSettings(required=True)))
+
+    _, error = await house.refusal("a")
+    opened, _ = await house.ask("a", user="anna")
+
+    assert (error.status, error.code, error.param) == (400, "invalid_request", "user")
+    assert house.limiter.reserved == 1
+    assert opened.user == "anna"
+
+
+async def test_the_header_that_names_the_user_wins() -> None:
+    house = House()
+    opened = exchange({b"x-tierway-user": b"anna"})
+
+    await house.run(opened, chat_body(model="a", user="ben"))
+
+    assert opened.user == "anna"
+
+
+async def test_the_upstream_is_sent_the_limit_that_was_held() -> None:
+    house = House(organisation=counting())
+
+    opened, _ = await house.ask("a")
+
+    assert opened.output_limit == DEFAULT_OUTPUT_TOKENS
+    assert house.first.calls[0].request.max_output_tokens == DEFAULT_OUTPUT_TOKENS
+    assert house.limiter.demands[0].output_tokens == DEFAULT_OUTPUT_TOKENS
+
+
+async def test_a_bounded_request_is_sent_as_it_is() -> None:
+    house = House(organisation=counting())
+
+    opened, _ = await house.ask("a", max_tokens=5)
+
+    assert opened.output_limit is None
+    assert house.first.calls[0].request is opened.request
+
+
+async def test_a_model_without_a_price_is_refused_where_money_is_counted() -> None:
+    house = House(organisation=counting())
+    house.pipeline._ceilings = CeilingTable(house.pipeline._models, PriceTable({}))
+
+    _, error = await house.refusal("a")
+
+    assert (error.status, error.code) == (403, "model_unpriced")
+    assert house.limiter.reserved == 0
+
+
+async def test_a_model_without_a_price_is_charged_at_the_dearest_where_that_was_held() -> None:
+    house = House(organisation=counting(unpriced="worst_case"), prices={"b": Price(input=3.0, output=4.0)})
+
+    opened, _ = await house.ask("a")
+
+    assert house.limiter.settled == [(USAGE, 50)]
+    assert opened.cost_microusd == 50
+
+
+async def test_a_stream_of_a_model_without_a_price_is_charged_at_the_dearest_too() -> None:
+    house = House(
+        organisation=counting(unpriced="worst_case"),
+        prices={"b": Price(input=3.0, output=4.0)},
+        first=Upstream("first", Stream()),
+    )
+
+    await house.ask("a", stream=True)
+
+    assert house.limiter.settled == [(USAGE, 50)]
+
+
+async def test_where_no_money_is_counted_a_model_without_a_price_has_none() -> None:
+    house = House(organisation=OrganisationSettings(unpriced="worst_case"), prices={"b": Price(input=3.0, output=4.0)})
+
+    opened, _ = await house.ask("a")
+
+    assert opened.cost_microusd is None
+
+
+async def test_a_further_hop_is_covered_before_it_is_asked() -> None:
+    house = House(organisation=counting(), first=Upstream("first", UpstreamUnreachableError("x")))
+
+    await house.ask("auto", max_tokens=5)
+
+    assert [demand.output_tokens for demand in house.limiter.covered] == [5]
+    assert len(house.second.calls) == 1
+
+
+async def test_the_first_hop_needs_no_further_cover() -> None:
+    house = House(organisation=counting())
+
+    await house.ask("auto")
+
+    assert house.limiter.covered == []
+
+
+async def test_a_hop_that_cannot_be_covered_is_not_asked() -> None:
+    class Tight(Limiter):
+        async def cover(self, demand: Demand) -> None:
+            raise BudgetExhaustedError("used up", status=429, retry_after_s=None, standing=None)
+
+    house = House(limiter=Tight(), first=Upstream("first", UpstreamUnreachableError("x")))
+    opened = exchange()
+
+    with pytest.raises(BudgetExhaustedError) as caught:
+        await house.run(opened, chat_body(model="auto"))
+    opened.error = caught.value
+    await opened.close()
+
+    assert house.second.calls == []
+    assert house.limiter.has_charged_a_request_only
+
+
+async def test_an_empty_budget_is_refused() -> None:
+    for organisation, cache in (
+        (counting(cached_answers=True), None),
+        (counting(), exact_cache()),
+    ):
+        house = House(organisation=organisation, limiter=Poor(), cache=cache)
+
+        _, error = await house.refusal("a")
+
+        assert (error.status, error.code) == (402, "insufficient_quota")
+        assert house.limiter.reserved == 0
+
+
+async def test_an_empty_budget_may_leave_the_answers_that_are_there() -> None:
+    cache = exact_cache()
+    await House(organisation=counting(cached_answers=True), cache=cache).ask("a")
+    house = House(organisation=counting(cached_answers=True), limiter=Poor(), cache=cache)
+
+    opened, reply = await house.ask("a")
+
+    assert reply == plain()
+    assert opened.hit is not None
+    assert house.limiter.demands == (Demand(1),)
+    assert house.limiter.settled == [(NO_USAGE, 0)]
+
+
+async def test_an_empty_budget_is_refused_what_is_not_there_and_counts_nothing() -> None:
+    house = House(organisation=counting(cached_answers=True), limiter=Poor(), cache=exact_cache())
+
+    _, error = await house.refusal("a")
+
+    assert isinstance(error, BudgetExhaustedError)
+    assert house.first.calls == []
+    assert (house.limiter.settled, house.limiter.released) == ([], 1)
+
+
+async def test_a_limit_on_requests_refuses_answers_that_are_there_too() -> None:
+    cache = exact_cache()
+    await House(cache=cache).ask("a")
+    limited = Limiter(RateLimitedError("no", retry_after_s=1))
+
+    _, error = await House(organisation=counting(cached_answers=True), limiter=limited, cache=cache).refusal("a")
+
+    assert isinstance(error, RateLimitedError)
+
+
+# ---------------------------------------------------------------- settling
+
+
+async def test_a_plain_answer_is_settled_before_it_is_sent() -> None:
+    house = House()
+    opened = exchange()
+
+    await house.run(opened, chat_body(model="a"))
+
+    assert house.limiter.settled == [(USAGE, 20)]
+    assert opened.is_settled
+    await opened.close()
+    assert house.limiter.settled == [(USAGE, 20)]
+
+
+async def test_a_stream_can_be_settled_before_its_last_block_and_is_settled_once() -> None:
+    house = House(first=Upstream("first", Stream()))
+    opened = exchange()
+    await house.run(opened, chat_body(model="a", stream=True))
+
+    await opened.settle()
+    await opened.close()
+
+    assert house.limiter.settled == [(USAGE, 20)]
+
+
+async def test_a_caller_who_leaves_before_the_answer_is_charged_the_prompt() -> None:
+    waiting = asyncio.Event()
+
+    class Silent(Counting):
+        async def answer(self, call: ModelCall) -> Reply:
+            waiting.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    first = Silent("first")
+    house = House(first=first)
+    opened = exchange()
+    task = asyncio.create_task(house.run(opened, chat_body(model="a")))
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    await opened.close()
+
+    assert house.limiter.settled == [(Usage(input_tokens=30, provenance="estimated"), 30)]
+    assert opened.cost_microusd == 30
+    assert first.counted == ["a-there"]
+
+
+@pytest.mark.parametrize("error", [DeadlineExceededError("x"), UpstreamTimeoutError("x"), ShuttingDownError("x")])
+async def test_a_prompt_that_an_upstream_was_left_reading_is_charged(error: GatewayError) -> None:
+    house = House(first=Counting("first", error))
+    opened = exchange()
+    with pytest.raises(GatewayError):
+        await house.run(opened, chat_body(model="a"))
+    opened.error = error
+
+    await opened.close()
+
+    assert house.limiter.settled == [(Usage(input_tokens=30, provenance="estimated"), 30)]
+
+
+@pytest.mark.parametrize("error", [UpstreamRefusedError("x", status=500), UpstreamUnreachableError("x")])
+async def test_a_call_that_an_upstream_refused_counts_as_a_request_and_costs_nothing(error: GatewayError) -> None:
+    house = House(first=Counting("first", error))
+    opened = exchange()
+    with pytest.raises(GatewayError):
+        await house.run(opened, chat_body(model="a"))
+    opened.error = error
+
+    await opened.close()
+
+    assert house.limiter.has_charged_a_request_only
+
+
+# ---------------------------------------------------------------- what is only passed on
+
+
+async def relayed(house: House, endpoint: str = "images", method: str = "POST") -> Exchange:
+    """Have one request passed on and end it."""
+    opened = exchange()
+
+    def make_call() -> RelayCall:
+        return RelayCall(method=method, path="/x", query=b"", headers=(), body=b"", patience=patience())
+
+    try:
+        await house.pipeline.relay(opened, endpoint, make_call)
+    finally:
+        await opened.close()
+    return opened
+
+
+def relaying(*outcomes: Any, **parts: Any) -> House:
+    admitting = caller(endpoints=(("*",),))
+    return House(first=Counting("first", *outcomes), caller=admitting, relay_prices={"images": 170_000}, **parts)
+
+
+async def test_what_is_passed_on_is_held_and_charged_at_its_price() -> None:
+    house = relaying(Passed())
+
+    opened = await relayed(house)
+
+    assert house.limiter.demands == (Demand(1, microusd=170_000),)
+    assert house.limiter.settled == [(NO_USAGE, 170_000)]
+    assert opened.cost_microusd == 170_000
+
+
+@pytest.mark.parametrize("endpoint", ["images", "audio"])
+async def test_what_only_looks_costs_a_request(endpoint: str) -> None:
+    house = relaying(Passed(), organisation=counting())
+
+    await relayed(house, endpoint, "GET")
+
+    assert house.limiter.demands == (Demand(1),)
+    assert house.limiter.has_charged_a_request_only
+
+
+async def test_what_has_no_price_is_refused_where_money_is_counted() -> None:
+    house = relaying(Passed(), organisation=counting())
+
+    with pytest.raises(NotPermittedError, match=r"relay\.prices\.audio") as caught:
+        await relayed(house, "audio")
+
+    assert (caught.value.status, caught.value.code) == (403, "endpoint_unpriced")
+    assert house.limiter.reserved == 0
+
+
+async def test_what_has_no_price_is_passed_on_where_no_money_is_counted() -> None:
+    house = relaying(Passed(), organisation=OrganisationSettings(limits=Limits(requests_per_day=9)))
+
+    opened = await relayed(house, "audio")
+
+    assert house.limiter.has_charged_a_request_only
+    assert opened.cost_microusd is None
+
+
+@pytest.mark.parametrize("outcome", [UpstreamUnreachableError("x"), Passed(400)])
+async def test_what_was_passed_on_in_vain_costs_a_request(outcome: Any) -> None:
+    house = relaying(outcome)
+
+    with contextlib.suppress(UpstreamUnreachableError):
+        await relayed(house)
+
+    assert house.limiter.has_charged_a_request_only

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.catalogue import build_sanitiser, open_hold_store, open_key_store
+from policies.catalogue import build_sanitiser, open_key_store
 from policies.sanitise.size import PromptSize
 from policies.settings import GuardSettings
 from policies.stores.keys.base import KeyRecord
@@ -16,23 +16,15 @@ def test_the_policies_are_built_from_their_settings() -> None:
 
 
 def test_keys_may_be_kept_in_memory() -> None:
-    assert isinstance(open_key_store("memory:///"), MemoryKeyStore)
+    assert isinstance(open_key_store("memory:///", "acme"), MemoryKeyStore)
 
 
 @pytest.mark.parametrize("is_absolute", [True, False])
 def test_the_state_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_absolute: bool) -> None:
     monkeypatch.chdir(tmp_path)
-    store = open_key_store(f"sqlite:///{tmp_path}/keys.db" if is_absolute else "sqlite:///keys.db")
+    store = open_key_store(f"sqlite:///{tmp_path}/keys.db" if is_absolute else "sqlite:///keys.db", "acme")
 
     store.add(KeyRecord(id="key_1", team="search", name="ci", digest=b"1", created_at=1.0))
     store.close()
 
     assert (tmp_path / "keys.db").exists()
-
-
-async def test_holds_are_kept_beside_the_state_file(tmp_path: Path) -> None:
-    store = open_hold_store(f"sqlite:///{tmp_path}/tierway.db", "acme", "charge")
-
-    await store.close()
-
-    assert (tmp_path / "tierway.holds").is_dir()

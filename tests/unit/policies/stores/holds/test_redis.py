@@ -11,9 +11,10 @@ import pytest
 from redis import Redis
 
 from gateway.domain.errors import StageUnavailableError
+from gateway.redis.slot import slot_key
 from policies.meters import MAX_CAP, NOTHING, Demand, Meter
 from policies.stores.holds.base import Granted, HoldStore, Refused
-from policies.stores.holds.redis import RedisHoldStore, slot_key
+from policies.stores.holds.redis import RedisHoldStore
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
 from tests.support.redis_server import RedisServer, hold_store, reached
 
