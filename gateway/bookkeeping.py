@@ -41,7 +41,7 @@ def record_answer(exchange: Exchange, hold: Hold) -> UsageRecord:
         cost,
         exchange.cost_microusd is not None,
         held,
-        max(0, cost - held) if hold.granted is not None else 0,
+        max(0, cost - held) if exchange.policy is not None and exchange.policy.counts_money else 0,
     )
 
 

@@ -115,6 +115,15 @@ class Governor:
         """How many holds of this process are open."""
         return len(self._open)
 
+    def held_microusd(self) -> dict[str, int]:
+        """Return how many micro-dollars the requests of this process hold, by the key of each budget."""
+        held: dict[str, int] = {}
+        for hold in self._open.values():
+            for meter in hold.meters:
+                if meter.unit == "microusd":
+                    held[meter.key] = held.get(meter.key, 0) + hold.demand.microusd
+        return held
+
     async def reserve(
         self,
         hold_id: str,
@@ -166,7 +175,7 @@ class Governor:
         actual = Demand.measured(1, usage.prompt_tokens, usage.completion_tokens, cost_microusd)
         settled = await self.store.settle(hold.hold_id, actual)
         self.waiting.poke(hold.meters)
-        if settled.under_reserved is not NOTHING and settled.under_reserved.microusd:
+        if settled.under_reserved is not NOTHING and settled.under_reserved.microusd and hold.policy.counts_money:
             hold.under_reserved = settled.under_reserved.microusd
             self.under_reserved += 1
             self.under_reserved_microusd += hold.under_reserved

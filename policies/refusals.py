@@ -86,6 +86,8 @@ def _out_of_money(refused: Refused, standing: Standing, held_microusd: int, stat
         message += f", of which {_dollars(held_microusd)} USD are held for requests in flight. Try again soon."
     elif refused.resets_at is None:
         message += ". It does not reset by itself."
+    elif refused.retry_after_s is None:
+        message += ". An empty one has less than that, too."
     else:
         message += f". It resets at {moment(refused.resets_at)}."
     return BudgetExhaustedError(

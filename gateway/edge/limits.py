@@ -13,7 +13,7 @@ from gateway.exchange import Exchange
 from policies.base import Hold
 from policies.effective import window_name
 from policies.fair_queue import AT_ONCE, Waited
-from policies.meters import NOTHING, Demand, Meter, Standing
+from policies.meters import MAX_CAP, NOTHING, Demand, Meter, Standing
 from policies.refusals import moment
 from policies.windows import Window
 
@@ -73,7 +73,7 @@ def _given_back(exchange: Exchange, hold: Hold) -> Demand:
 def _standing(standing: Standing, exchange: Exchange, back: Demand = NOTHING) -> Lines:
     meter = standing.meter
     unit = meter.unit
-    if unit == "concurrency":
+    if unit == "concurrency" or standing.cap >= MAX_CAP:  # the latter only counts, for rules that are tried
         return []
     remaining = standing.cap - standing.used + back.of(unit)
     remaining = min(max(remaining, 0), standing.cap)

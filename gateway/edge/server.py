@@ -1,4 +1,4 @@
-"""The server: uvicorn on uvloop and httptools, listening on one or two addresses, draining when told to stop."""
+"""The server: uvicorn on uvloop and httptools, on one or two addresses, draining when told to stop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import FrameType
@@ -21,10 +21,12 @@ import uvloop
 from litestar.types import ASGIApp
 
 from gateway.edge.current import Current
+from gateway.edge.drain import LINGER_S, Drain, accept_waiting
+from gateway.edge.listening import BACKLOG, Listeners
 from gateway.edge.routes import operations_app, public_app
 from gateway.edge.wire import Wire
 from gateway.edge.wire_limits import Sweep, WireLimits
-from gateway.settings import ServerSettings, SettingsError
+from gateway.settings import ServerSettings
 
 KEEP_ALIVE_S: Final = 75
 """Seconds an idle client connection is kept: longer than clients keep theirs, so that they close first."""
@@ -32,14 +34,18 @@ KEEP_ALIVE_S: Final = 75
 STALL_S: Final = 60.0
 """Seconds a caller may take not a byte of what is written to it: nginx's `send_timeout`."""
 
-UNSENT_BYTES: Final = 128 * 1024
-"""What the kernel takes of an answer beyond what is on its way: without a bound, megabytes for each slow reader."""
-
-BACKLOG: Final = 4096
-
-LISTENERS: Final = 16
+DESCRIPTORS: Final = 16
 """Descriptors of the one listening socket. libuv accepts a single connection a loop turn from each (since 1.45), and a
 turn takes 10 ms under a thousand streams: with one, the last of a thousand callers waited 10 s to be let in."""
+
+HANDSHAKE_S: Final = 0.5
+"""Seconds that handshakes of https get to end when the server stops; two exchanges, mostly of 0.1 s or less."""
+
+SIDE_DRAIN_S: Final = 1.0
+"""Seconds that requests of operators get to finish once those of callers have."""
+
+SIDE_LINGER_S: Final = 0.25
+"""And an idle connection of theirs to be used: whoever scrapes `/metrics` asks every few seconds."""
 
 GC_THRESHOLD: Final = (10_000, 5, 2)
 """Allocations between collections of the youngest generation, and how many of those before an older one's.
@@ -58,35 +64,32 @@ def serve(
     current: Current,
     running: Callable[[], AbstractAsyncContextManager[None]],
     *,
-    host: str,
-    port: int,
+    listeners: Listeners,
     when_ready: Callable[[str], None],
+    hurried_by: Collection[int] = (signal.SIGTERM, signal.SIGINT),
 ) -> None:
     """Serve until a signal stops the process.
 
     Args:
         current: what is served.
         running: what goes on beside requests.
-        host, port: the main address; port 0 lets the system choose.
-        when_ready: called with the base URL once the address is listening.
-
-    Raises:
-        SettingsError: the address cannot be listened on.
+        listeners: where; they are closed when it stops.
+        when_ready: called with the base URL once requests are accepted.
+        hurried_by: the signals that end the process at once when they come as a second one.
     """
     _use_few_arenas()
     settings = current.version.settings.server
-    public = public_app(current, with_operations=settings.admin_listen is None)
+    public = public_app(current, with_operations=listeners.admin is None)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with running(), _operations(current, settings):
+        async with running(), _operations(current, settings, listeners.admin):
             yield
 
-    config = _config(_WithLifespan(public, lifespan), host, port, settings, current.telemetry.wire_refusals)
-    listener = _listen(host, port)
-    server = _MainServer(config, current, when_ready)
+    config = _config(_WithLifespan(public, lifespan), settings, current.telemetry.wire_refusals)
+    server = _MainServer(config, current, when_ready, hurried_by)
     with asyncio.Runner(loop_factory=partial(_Loop, settings.header_timeout_s)) as runner:
-        runner.run(server.serve([listener, *(listener.dup() for _ in range(LISTENERS - 1))]))
+        runner.run(server.serve([listeners.main, *(listeners.main.dup() for _ in range(DESCRIPTORS - 1))]))
 
 
 class _Loop(uvloop.Loop):
@@ -125,13 +128,51 @@ class _WithLifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-class _MainServer(uvicorn.Server):
+class _DrainingServer(uvicorn.Server):
+    """A server that drains when it stops.
+
+    Args:
+        config: uvicorn's.
+        drain_s: seconds that requests get to finish.
+        linger_s: seconds that an idle connection stays open for one more request.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain_s: float, linger_s: float) -> None:
+        super().__init__(config)
+        self._drain_s = drain_s
+        self._linger_s = linger_s
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Stop taking callers in, let requests finish, then end."""
+        await accept_waiting(sockets[0])
+        for server in self.servers:
+            server.close()
+        for listener in sockets:
+            listener.close()
+        # Whom the loop accepted last is a connection in its next turn only, over https after the handshake.
+        await asyncio.sleep(HANDSHAKE_S if self.config.is_ssl else 0)
+        drain = Drain(
+            self.server_state, drain_s=self._drain_s, linger_s=self._linger_s, is_hurried=lambda: self.force_exit
+        )
+        await drain.run()
+        if not self.force_exit:
+            await self.lifespan.shutdown()
+
+
+class _MainServer(_DrainingServer):
     """The server on the main address: says where it listens, and tells `/readyz` when it drains."""
 
-    def __init__(self, config: uvicorn.Config, current: Current, when_ready: Callable[[str], None]) -> None:
-        super().__init__(config)
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        current: Current,
+        when_ready: Callable[[str], None],
+        hurried_by: Collection[int],
+    ) -> None:
+        super().__init__(config, current.version.settings.server.drain_s, LINGER_S)
         self._current = current
         self._when_ready = when_ready
+        self._hurried_by = hurried_by
 
     async def startup(self, sockets: Any = None) -> None:
         """Start listening."""
@@ -148,28 +189,16 @@ class _MainServer(uvicorn.Server):
 
         SIGINT would be an exception, which every task and the log would hear of.
         """
-        del sig, frame
-        if self.should_exit:
+        del frame
+        if self.should_exit and sig in self._hurried_by:
             self.force_exit = True
             self._captured_signals.append(signal.SIGTERM)
         self.should_exit = True
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """Stop taking work, let requests finish, then end."""
+        """Say so, then stop."""
         self._current.draining = True
         await super().shutdown(sockets)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SettingsError(f"server.port: cannot listen on {host}:{port}: {reason}") from error
-    with contextlib.suppress(OSError):  # some sandboxes do not know the option
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    return listener
 
 
 def _use_few_arenas() -> None:
@@ -189,7 +218,7 @@ def _settle_memory() -> None:
     gc.set_threshold(*GC_THRESHOLD)
 
 
-class _SideServer(uvicorn.Server):
+class _SideServer(_DrainingServer):
     """A second server in the process: signals are the main one's."""
 
     @contextlib.contextmanager
@@ -199,16 +228,17 @@ class _SideServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _operations(current: Current, settings: ServerSettings) -> AsyncIterator[None]:
-    """Serve `/admin` and `/metrics` on their own address, where the settings name one."""
-    if settings.admin_listen is None:
+async def _operations(
+    current: Current, settings: ServerSettings, listener: socket.socket | None
+) -> AsyncIterator[None]:
+    """Serve `/admin` and `/metrics` on their own address, where they have one, until the main one has drained."""
+    if listener is None:
         yield
         return
-    host, _, port = settings.admin_listen.rpartition(":")
-    config = _config(operations_app(current), host.strip("[]"), int(port), settings, current.telemetry.wire_refusals)
+    config = _config(operations_app(current), settings, current.telemetry.wire_refusals)
     config.lifespan = "off"
-    server = _SideServer(config)
-    task = asyncio.create_task(server.serve())
+    server = _SideServer(config, SIDE_DRAIN_S, SIDE_LINGER_S)
+    task = asyncio.create_task(server.serve([listener]))
     try:
         while not server.started and not task.done():  # noqa: ASYNC110  uvicorn tells of its start by an attribute only
             await asyncio.sleep(0.01)
@@ -220,7 +250,7 @@ async def _operations(current: Current, settings: ServerSettings) -> AsyncIterat
         await task
 
 
-def _config(app: Any, host: str, port: int, settings: ServerSettings, refused: dict[int, int]) -> uvicorn.Config:
+def _config(app: Any, settings: ServerSettings, refused: dict[int, int]) -> uvicorn.Config:
     limits = WireLimits(
         header_timeout_s=settings.header_timeout_s,
         body_timeout_s=settings.body_timeout_s,
@@ -229,8 +259,6 @@ def _config(app: Any, host: str, port: int, settings: ServerSettings, refused: d
     )
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         loop="uvloop",
         http=cast(Any, partial(Wire, Sweep(limits, refused))),
         ws="none",
@@ -241,7 +269,6 @@ def _config(app: Any, host: str, port: int, settings: ServerSettings, refused: d
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=int(settings.drain_s),
     )
     if settings.tls is not None:
         tls = settings.tls

@@ -28,6 +28,7 @@ from gateway.edge.wire_limits import (
     Sweep,
     refusal,
     unacknowledged_bytes,
+    unread_bytes,
 )
 
 SCOPE_KEY = "tierway.wire"
@@ -43,6 +44,9 @@ _LEAVE: Final = 4
 """The last byte is written."""
 
 _ALL_READ: Final = (0, 0)
+
+PARTING_S: Final = 1.0
+"""Seconds a caller gets to end its side of a connection that is ended here because the server stops."""
 
 
 class Wire(HttpToolsProtocol):
@@ -82,6 +86,9 @@ class Wire(HttpToolsProtocol):
     """Bytes that wait here and in the kernel, as the sweep last saw them."""
     _taken_at = 0.0
     _look_at = 0.0
+    _is_draining = False
+    _quiet_since = 0.0
+    """When the drain first saw the connection idle, or on its end; 0 when it has not."""
 
     def __init__(self, sweep: Sweep, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
@@ -154,7 +161,7 @@ class Wire(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=is_asking_first,
-            keep_alive=version == "1.1" and self.parser.should_keep_alive(),
+            keep_alive=version == "1.1" and self.parser.should_keep_alive() and not self._is_draining,
             on_response=self.on_response_complete,
         )
         if is_asking_first:
@@ -314,15 +321,12 @@ class Wire(HttpToolsProtocol):
         elif is_quiet or not self.transport.can_write_eof():
             self.transport.close()
         else:
-            self._expected, self._since = _LEAVE, 0.0
-            self.transport.write_eof()
-            self.flow.resume_reading()
+            self._leave()
 
-    def shutdown(self) -> None:
-        """End the connection, after the answer if one is due: uvicorn calls this before it stops."""
-        if self.cycle is not None:
-            self.cycle.is_asking_first = False
-        super().shutdown()
+    def _leave(self) -> None:
+        self._expected, self._since, self._quiet_since = _LEAVE, 0.0, 0.0
+        self.transport.write_eof()
+        self.flow.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request that is being answered."""
@@ -335,6 +339,52 @@ class Wire(HttpToolsProtocol):
                 cycle.transport = self.transport  # it and the connection would hold one another
         if self._watched is not None:
             self._watched.cancel()
+
+    # ---------------------------------------------------------------- the end of the server
+
+    def drain(self, now: float, linger_s: float) -> None:
+        """Go towards the end, as the server stops: called again and again until the connection is lost.
+
+        The answer to the newest request says that it is the last, if its head is not out yet. A caller who was not
+        told so may just be sending another request, which is answered; after `linger_s` without one the connection
+        ends, by FIN first: a caller whose request crosses it finds no answer and no reset, and asks again elsewhere.
+
+        Args:
+            now: the loop's time.
+            linger_s: seconds, >= 0.
+        """
+        if self.is_closing():
+            self._part(now)
+            return
+        self._is_draining = True
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_started:
+            cycle.end()
+        if not self._is_idle():
+            self._quiet_since = 0.0
+            return
+        self._quiet_since = self._quiet_since or now
+        if now - self._quiet_since < linger_s or unread_bytes(self.transport):
+            return
+        if self.transport.can_write_eof():
+            self._leave()
+        else:
+            self.transport.close()
+
+    def _is_idle(self) -> bool:
+        cycle = self.cycle
+        return self._expected == _HEAD_BEGIN and (cycle is None or cycle.response_complete) and not self._is_held
+
+    def _part(self, now: float) -> None:
+        """End a connection whose caller does not end its side."""
+        self._quiet_since = self._quiet_since or now
+        if now - self._quiet_since > PARTING_S and not self.transport.get_write_buffer_size():
+            self.transport.close()
+
+    def cut(self) -> None:
+        """Cut the connection. Its request has been cancelled, as the server stops, and is not cancelled once more."""
+        self._watched = None
+        self.transport.abort()
 
     # ---------------------------------------------------------------- time
 

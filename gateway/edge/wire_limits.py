@@ -124,10 +124,19 @@ class Sweep:
 
 def unacknowledged_bytes(transport: asyncio.BaseTransport) -> int:
     """Return how much of what the kernel was given the other side has not taken; 0 where the kernel does not tell."""
+    return _queued_bytes(transport, termios.TIOCOUTQ)
+
+
+def unread_bytes(transport: asyncio.BaseTransport) -> int:
+    """Return how much has arrived that the loop has not read yet; 0 where the kernel does not tell."""
+    return _queued_bytes(transport, termios.FIONREAD)
+
+
+def _queued_bytes(transport: asyncio.BaseTransport, queue: int) -> int:
     sock = transport.get_extra_info("socket")
     if sock is not None:
         with contextlib.suppress(OSError):
-            count: int = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+            count: int = struct.unpack("i", fcntl.ioctl(sock.fileno(), queue, b"\0\0\0\0"))[0]
             return count
     return 0
 

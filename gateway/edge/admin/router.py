@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError, NotPermittedError
 from gateway.edge.admin.alerts import alerts_router
 from gateway.edge.admin.keys import keys_router
+from gateway.edge.admin.policy import policy_router
 from gateway.edge.admin.usage import usage_router
 from gateway.edge.answer import exchange_of
 from gateway.edge.current import Current
@@ -20,7 +21,7 @@ from policies.authenticate import digest_of
 
 def admin_router() -> Router:
     """Return the operators' API."""
-    return Router("/admin", route_handlers=[keys_router(), alerts_router(), usage_router()], guards=[require_admin_key])
+    return Router("/admin", route_handlers=[keys_router(), alerts_router(), usage_router(), policy_router()], guards=[require_admin_key])
 
 
 def require_admin_key(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ignore[type-arg]

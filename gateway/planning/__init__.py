@@ -1,0 +1,1 @@
+"""What an edit of the settings would change, before it is served."""

@@ -1,0 +1,1 @@
+"""Requests tried against a settings file, without any upstream."""
