@@ -38,12 +38,20 @@ LEAST_BYTES_A_TOKEN: Final = 8
 """Prompts longer than this many bytes for each token of a limit are certainly above it: ordinary text has four."""
 
 _IMAGES: Final = frozenset({"image_url", "input_image", "image"})
+_OUTSIDE_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
+    "chat": frozenset({"web_search_options"}),
+    "responses": frozenset({"prompt"}),
+    "messages": frozenset({"mcp_servers"}),
+}
+"""By shape: members of a request that bring in what its body does not hold."""
+
 _OUTSIDE: Final = frozenset({"file", "input_file", "document", "container_upload", "search_result"})
 _PLAIN_TOOLS: Final = frozenset({"function", "custom"})
 _FREE: Final = frozenset({"input_tokens", "count_tokens"})
 _FREE_ENDPOINTS: Final = frozenset({"", "conversations", "files", "moderations", "uploads"})
 """Relayed endpoints whose requests cost nothing by themselves."""
 
+_NONE: Final[frozenset[str]] = frozenset()
 _ONE_REQUEST: Final = Demand(1)
 
 
@@ -67,12 +75,14 @@ class _Prompt(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         text_bytes: everything in the body that is no medium.
         images: how many images there are.
+        inputs: how many prompts there are, each with a context window of its own.
         is_whole: whether the body holds all of it.
         most_counted: how many tokens of it limits hold at most.
     """
 
     text_bytes: int
     images: int
+    inputs: int
     is_whole: bool
     most_counted: int
 
@@ -143,9 +153,9 @@ class CeilingTable:
     ) -> Demand:
         """Return the largest of the demands of some models: each number by itself, as any of them may answer."""
         most_input = most_output = most_microusd = 0
-        choices = _choices(request.document)
+        choices = _choices(request, prompt)
         for bound in bounds:
-            prompt_tokens = bound.context_tokens
+            prompt_tokens = bound.context_tokens * prompt.inputs
             if prompt.is_whole:
                 prompt_tokens = min(prompt.text_bytes + prompt.images * bound.image_tokens, prompt_tokens)
             output_tokens = choices * _output_tokens(request, bound, most)
@@ -247,8 +257,23 @@ def _token_caps(meters: Sequence[Meter]) -> tuple[int | None, int | None]:
     return of_input, of_output
 
 
-def _choices(document: Mapping[str, Any]) -> int:
-    return max(document.get("n") or 1, document.get("best_of") or 1)
+def _choices(request: ModelRequest, prompt: _Prompt) -> int:
+    """Return how many answers are generated; legacy completions answer each of their prompts."""
+    document = request.document
+    if request.shape == "chat":
+        return document.get("n") or 1
+    if request.shape == "completions":
+        return prompt.inputs * max(document.get("n") or 1, document.get("best_of") or 1)
+    return 1
+
+
+def _inputs(request: ModelRequest) -> int:
+    """Return how many prompts there are: a list holds several, unless it is one list of token ids."""
+    if request.shape not in ("embeddings", "completions"):
+        return 1
+    document = request.document
+    given = document.get("input" if request.shape == "embeddings" else "prompt")
+    return len(given) if isinstance(given, list) and given and not isinstance(given[0], int) else 1
 
 
 def _measure(request: ModelRequest, input_cap: int | None) -> _Prompt:
@@ -259,10 +284,13 @@ def _measure(request: ModelRequest, input_cap: int | None) -> _Prompt:
     """
     text_bytes = len(request.body)
     images = 0
-    is_whole = request.is_whole
+    is_whole = request.is_whole and _OUTSIDE_MEMBERS.get(request.shape, _NONE).isdisjoint(request.document)
     for message in request.messages:
         content = message.get("content")
-        if type(content) is list:
+        if content is None:
+            images += message.get("role") == "tool"  # a screenshot, by its address
+            is_whole = is_whole and message.get("role") != "item_reference" and not message.get("audio")
+        elif type(content) is list:
             for part in content:
                 kind = part.get("type")
                 if kind in _IMAGES:
@@ -276,7 +304,8 @@ def _measure(request: ModelRequest, input_cap: int | None) -> _Prompt:
         is_whole = is_whole and all(map(_is_plain, tools))
     text_bytes = max(text_bytes, 0)
     fits = input_cap is not None and text_bytes <= input_cap * LEAST_BYTES_A_TOKEN
-    return _Prompt(text_bytes, images, is_whole, input_cap if fits and input_cap is not None else MAX_PER_CALL)
+    most_counted = input_cap if fits and input_cap is not None else MAX_PER_CALL
+    return _Prompt(text_bytes, images, _inputs(request), is_whole, most_counted)
 
 
 def _data_bytes(part: Mapping[str, Any]) -> int:
@@ -290,4 +319,4 @@ def _data_bytes(part: Mapping[str, Any]) -> int:
 def _is_plain(tool: Any) -> bool:
     """Tell whether a tool is run by the caller; others read what the body does not hold."""
     kind = tool.get("type", "custom") if isinstance(tool, dict) else "custom"
-    return kind in _PLAIN_TOOLS
+    return isinstance(kind, str) and kind in _PLAIN_TOOLS

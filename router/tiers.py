@@ -91,7 +91,8 @@ class Router:
         found = options or self._of_all_tiers()
         best = found[0].tier if found else None
         if best is not None and _rank(choice.tier) > _rank(best):
-            choice = Choice(best, choice.confidence, DEGRADED if options else "empty-tier")
+            reason = DEGRADED if self._settings.tiers.get(choice.tier) else "empty-tier"
+            choice = Choice(best, choice.confidence, reason)
         return self._of_tier(choice, found)
 
     def _choose(self, asked: str, request: ModelRequest) -> Choice:

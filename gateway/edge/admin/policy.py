@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Any, Final, Protocol, runtime_checkable
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Router, get
@@ -35,14 +35,6 @@ _Limit = Annotated[str, QueryParameter(description=f"Budgets of a page, at most 
 _After = Annotated[str, QueryParameter(description="Where the page before ended, as its `next` said.")]
 
 
-@runtime_checkable
-class HeldSupport(Protocol):
-    """A governor that can say what is held."""
-
-    def held_microusd(self) -> Mapping[str, int]:
-        """Return how many micro-dollars the requests of this process hold, by the key of each budget."""
-
-
 class BudgetView(msgspec.Struct, kw_only=True):
     """A budget as it is shown; amounts in US dollars."""
 
@@ -59,7 +51,7 @@ class BudgetView(msgspec.Struct, kw_only=True):
 class BoundView(BudgetView, kw_only=True):
     """A budget, and by how much it may be overspent."""
 
-    held_usd: float | None
+    held_usd: float
     """The part of what is used that requests in flight in this process hold; null where that is not known."""
     worst_overshoot_usd: float | None
     """In one window; null where nothing bounds it."""
@@ -159,7 +151,7 @@ async def show_bounds(
     current: Current = state.current
     stood, following = await _page(current, team, limit, after)
     governor = current.governor
-    held = governor.held_microusd() if isinstance(governor, HeldSupport) else None
+    held = governor.held_microusd()
     organisation = current.version.pipeline.policies.organisation
     unpriced = current.version.pipeline.unpriced
     is_shared = not current.version.settings.state.startswith("sqlite:")
@@ -170,7 +162,7 @@ async def show_bounds(
         data.append(
             BoundView(
                 **_budget(one),
-                held_usd=None if held is None else held.get(one.meter.key, 0) / PER_MILLION,
+                held_usd=held.get(one.meter.key, 0) / PER_MILLION,
                 worst_overshoot_usd=None if overshoot is None else overshoot / PER_MILLION,
                 why=bound.why,
             )

@@ -21,7 +21,8 @@ from policies.authenticate import digest_of
 
 def admin_router() -> Router:
     """Return the operators' API."""
-    return Router("/admin", route_handlers=[keys_router(), alerts_router(), usage_router(), policy_router()], guards=[require_admin_key])
+    handlers = [keys_router(), usage_router(), policy_router(), alerts_router()]
+    return Router("/admin", route_handlers=handlers, guards=[require_admin_key])
 
 
 def require_admin_key(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ignore[type-arg]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.exchange import CLIENT_CLOSED_REQUEST, Exchange
+from policies.governor import FREE
 from router.base import Decision
 from tests.support.build import exchange
 
@@ -113,3 +116,60 @@ def failing(error: Exception):  # type: ignore[no-untyped-def]  # noqa: ANN201  
         raise error
 
     return fail
+
+
+async def test_what_was_consumed_is_charged_once_and_at_the_latest_at_the_end() -> None:
+    for ends_early in (True, False):
+        opened = exchange()
+        charged: list[str] = []
+        opened.settle_with(noting(charged, "charged"))
+
+        if ends_early:
+            await opened.settle()
+            assert charged == ["charged"]
+        await opened.close()
+        await opened.settle()
+
+        assert charged == ["charged"]
+
+
+async def test_what_was_taken_later_is_given_back_before_the_charge() -> None:
+    opened = exchange()
+    order: list[str] = []
+    opened.settle_with(noting(order, "charged"))
+    opened.on_close(noting(order, "stream closed"))
+
+    await opened.close()
+
+    assert order == ["stream closed", "charged"]
+
+
+async def test_a_second_hold_takes_the_place_of_the_first() -> None:
+    opened = exchange()
+    charged: list[str] = []
+    opened.settle_with(noting(charged, "first"))
+    opened.settle_with(noting(charged, "second"))
+
+    await opened.close()
+
+    assert charged == ["second"]
+
+
+async def test_a_request_is_settled_once_it_was_held_and_charged() -> None:
+    opened = exchange()
+    assert not opened.is_settled
+    opened.hold = FREE
+    opened.settle_with(noting([], "charged"))
+    assert not opened.is_settled
+
+    await opened.settle()
+
+    assert opened.is_settled
+
+
+async def test_a_hold_has_the_requests_id_unless_it_was_given_one() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+
+    assert exchange(request_id="sent-by-the-caller").hold_id == "sent-by-the-caller"
+    assert Exchange("sent-by-the-caller", {}, "", task, "made-here").hold_id == "made-here"

@@ -417,3 +417,20 @@ def test_a_models_name_that_no_header_can_hold_is_refused() -> None:
 def test_what_points_nowhere_or_is_too_short_is_refused(text: bytes, where: str) -> None:
     with pytest.raises(SettingsError, match=where):
         parse(b"upstreams: {o: {kind: echo}}\nmodels: {m: {upstream: o}}\n" + text, {})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("organisation.limits", {"requests_per_minute": -1}, "organisation.limits.requests_per_minute"),
+        ("organisation.limits", {"concurrency": 10**13}, "organisation.limits.concurrency"),
+        ("organisation.budgets", [{"usd": -1}], "organisation.budgets[0].usd"),
+        ("organisation.budgets", [{"usd": 1e12}], "organisation.budgets[0].usd"),
+        ("organisation.budgets", [{"usd": 1, "soft": 1.5}], "organisation.budgets[0].soft"),
+        ("organisation.budgets", [{"usd": 1, "window": "fortnight"}], "organisation.budgets[0].window"),
+        ("organisation.teams.search.weight", 0, "organisation.teams.search.weight"),
+        ("organisation.examples", [{"key": "nobody/x", "expect": {}}], "organisation.examples[0].key"),
+    ],
+)
+def test_policy_that_makes_no_sense_is_refused_by_its_path(path: str, value: Any, where: str) -> None:
+    assert problem(changed(path, value)).startswith(f"{where}: ")

@@ -306,6 +306,17 @@ async def test_calls_in_flight_are_no_excuse_when_a_request_would_not_fit_withou
     assert caught.value.should_retry is False
 
 
+async def test_calls_in_flight_are_worth_waiting_for_when_the_cheapest_tier_would_fit_without_them() -> None:
+    house = House(budgets=(Budget(usd=0.001, window="total"),))
+    await house.spend(501)
+    await house.reserve("other", Demand(1, microusd=200))
+
+    with pytest.raises(BudgetExhaustedError) as caught:
+        await house.reserve("h", Demand(1, microusd=600), Demand(1, microusd=400))
+
+    assert caught.value.should_retry is True
+
+
 async def test_what_others_hold_on_other_budgets_is_no_excuse() -> None:
     users = UserSettings(budgets=(Budget(usd=0.001, window="total"),))
     house = House(users=users)

@@ -25,9 +25,14 @@ def rate_error(meter: Meter = RATE, *, used: int = 100, retry_after_s: float | N
 
 
 def budget_error(
-    meter: Meter = BUDGET, *, held: int = 0, status: int = 429, resets_at: float | None = TOMORROW
+    meter: Meter = BUDGET,
+    *,
+    held: int = 0,
+    status: int = 429,
+    retry_after_s: float | None = 3600.0,
+    resets_at: float | None = TOMORROW,
 ) -> BudgetExhaustedError:
-    refused = Refused(meter, 4_900_000, meter.cap, None, resets_at)
+    refused = Refused(meter, 4_900_000, meter.cap, retry_after_s, resets_at)
     error = refusal(refused, held, budget_status=status)
     assert isinstance(error, BudgetExhaustedError)
     return error
@@ -82,10 +87,17 @@ def test_a_budget_is_named_with_its_level_its_numbers_and_its_reset() -> None:
 def test_a_budget_for_all_time_does_not_reset() -> None:
     meter = Meter("org|microusd|total", "organisation 'acme'", "microusd", 1, TotalWindow())
 
-    error = budget_error(meter, resets_at=None)
+    error = budget_error(meter, retry_after_s=None, resets_at=None)
 
     assert error.message.endswith("4.90 USD are counted. It does not reset by itself.")
     assert "0.000001 USD in total of organisation 'acme'" in error.message
+
+
+def test_a_budget_that_is_smaller_than_the_request_promises_nothing() -> None:
+    error = budget_error(retry_after_s=None)
+
+    assert error.message.endswith("4.90 USD are counted. An empty one has less than that, too.")
+    assert error.should_retry is False
 
 
 def test_a_budget_that_calls_in_flight_hold_is_worth_another_try() -> None:
