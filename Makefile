@@ -13,7 +13,7 @@ PARALLEL := $(wildcard tests/unit tests/contract tests/architecture)
 # Without compiled bytecode every start compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-semantic run test test-interop check fuzz soak soak-sockets bench docs lock clean
+.PHONY: help setup setup-semantic run test test-interop check fuzz soak soak-sockets soak-restart bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -104,6 +104,9 @@ soak: setup  ## 1,000 streams at once for a minute and a half: no error, flat me
 
 soak-sockets: setup  ## 2,000 slow and half-open connections at once: nobody else notices, and all of them end
 	$(PY) tests/soak/slow_sockets.py $(ARGS)
+
+soak-restart: setup  ## two workers on Redis replaced again and again under load for a minute: no failed request
+	$(PY) tests/soak/rolling_restart.py $(ARGS)
 
 bench: setup  ## this gateway against its own mock, a table
 	$(PY) bench/table.py $(ARGS)

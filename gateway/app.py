@@ -78,12 +78,21 @@ class Gateway:
         fingerprint: the hash of the file it came from.
         host: the address listened on, which decides whether a gateway without keys is open to `demo`.
         path: the settings file to watch, None for none.
+        tells_of_budgets: whether this process sends the alerts of budgets, which all that share them see alike.
 
     Raises:
         SettingsError: an upstream's files cannot be read, or nobody could ever be let in.
     """
 
-    def __init__(self, settings: Settings, fingerprint: str, *, host: str, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        fingerprint: str,
+        *,
+        host: str,
+        path: Path | None = None,
+        tells_of_budgets: bool = True,
+    ) -> None:
         # Looked at before anything takes time: an edit made meanwhile is seen.
         self._watch = None if path is None else FileWatch(partial(settings_file.files, path))
         check_examples(settings)
@@ -95,7 +104,7 @@ class Gateway:
         self._upstreams: dict[str, Upstream] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._standings: list[Standing] = []
-        self.alerts = open_watch(settings.telemetry.alerts, self.budgets)
+        self.alerts = open_watch(settings.telemetry.alerts, self.budgets if tells_of_budgets else None)
         self._state = _open_state(settings)
         self.keys = self._state.keys
         self._governor = Governor(self._state.holds)

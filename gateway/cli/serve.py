@@ -72,7 +72,9 @@ def _serve_here(arguments: argparse.Namespace, settings: Settings, fingerprint: 
     from gateway.edge.workers.assignment import Assignment  # noqa: PLC0415
     from gateway.edge.workers.post import HURRIED_BY, Post  # noqa: PLC0415
 
-    gateway = Gateway(settings, fingerprint, host=host, path=arguments.config)
+    assignment = arguments.assignment and Assignment.from_argument(arguments.assignment)
+    tells = assignment is None or assignment.slot == 1
+    gateway = Gateway(settings, fingerprint, host=host, path=arguments.config, tells_of_budgets=tells)
     assert is_loopback(host) or not gateway.is_open  # noqa: S101  Gateway refuses this
 
     def banner(url: str) -> str:
@@ -81,11 +83,11 @@ def _serve_here(arguments: argparse.Namespace, settings: Settings, fingerprint: 
             lines.append(f"  cost unknown for: {', '.join(gateway.unpriced)} (give them a price)")
         return "\n".join(lines)
 
-    if arguments.assignment is None:
+    if assignment is None:
         listeners = open_listeners(settings.server, host, port)
         run_server(gateway.current, gateway.running, listeners=listeners, when_ready=lambda url: _print(banner(url)))
         return 0
-    post = Post(Assignment.from_argument(arguments.assignment))
+    post = Post(assignment)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:

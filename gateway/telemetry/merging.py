@@ -14,7 +14,15 @@ from gateway.telemetry.counts import OTHER
 OF_A_PROCESS: Final = ("process_", "python_gc_")
 """How the names of families begin that say something of one process: not added up, but given a label `worker`."""
 
-SAME_EVERYWHERE: Final = frozenset({"tierway_degraded", "python_info"})
+SAME_EVERYWHERE: Final = frozenset(
+    {
+        "python_info",
+        "tierway_alerts_firing",
+        "tierway_budget_limit_usd",
+        "tierway_budget_remaining_usd",
+        "tierway_degraded",
+    }
+)
 """Gauges that each worker sees for itself or reads from what all share: the highest is shown. So are `*_info`."""
 
 BOUNDED_LABELS: Final = frozenset({"team", "model", "gen_ai_request_model", "code"})

@@ -52,7 +52,7 @@ def test_every_metric_is_described() -> None:
 
 
 def test_no_metric_is_described_that_does_not_exist() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "gateway").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "gateway").rglob("*.py"))
     described = re.findall(r"^\| `tierway_(\w+?)(?:_total)?` \|", OPERATIONS, re.MULTILINE)
 
     missing = [name for name in described if name not in sources and not name.startswith("upstream_")]

@@ -578,8 +578,9 @@ def test_broken_settings_stop_the_start_and_name_the_field(tmp_path: Path) -> No
 
 def test_taken_port_is_said_plainly(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateway = start_gateway()
+    (tmp_path / "other").mkdir()
 
-    ended = tierway("serve", "--port", str(gateway.address[1]), folder=tmp_path)
+    ended = tierway("serve", "--port", str(gateway.address[1]), folder=tmp_path / "other")
 
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr
