@@ -5,8 +5,8 @@
 | 1 | edge         | gateway/edge/answering.py| bytes -> Exchange, request     | InvalidRequestError   | 500          |
 | 2 | authenticate | policies/authenticate.py | key -> Caller                  | NotAuthenticatedError | closed: 503  |
 | 3 | sanitise     | policies/sanitise/       | ModelRequest -> the same       | PromptRejectedError   | closed: 503  |
-| 4 | reserve      | policies/governor.py,    | Caller, ceilings -> Hold       | RateLimitedError,     | closed: 503  |
-|   |              | gateway/ceilings.py      |                                | BudgetExhaustedError  |              |
+| 4 | reserve      | gateway/admission.py,    | Caller, ceilings -> Hold       | RateLimitedError,     | closed: 503  |
+|   |              | policies/governor.py     |                                | BudgetExhaustedError  |              |
 | 5 | route        | router/, continuity.py   | ModelRequest -> Decision       | UnknownModelError     | default tier |
 | 6 | look up      | cache/                   | key -> Hit or None             | -                     | open: a miss |
 | 7 | answer       | gateway/upstreams/       | ModelRequest -> Reply          | UpstreamError and kin | next in line |
@@ -35,12 +35,12 @@ from http import HTTPStatus
 from typing import Final
 
 from cache.exact import ExactCache
+from gateway.admission import Admission
 from gateway.bookkeeping import record_answer
-from gateway.ceilings import CeilingTable, relay_price
+from gateway.ceilings import CeilingTable
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.errors import (
-    BudgetExhaustedError,
     DeadlineExceededError,
     GatewayError,
     InvalidRequestError,
@@ -53,7 +53,6 @@ from gateway.domain.errors import (
 )
 from gateway.domain.request import ModelRequest
 from gateway.domain.responses import ResponsesRequest
-from gateway.domain.tier import TierName
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
 from gateway.pricing import PriceTable
@@ -72,12 +71,10 @@ from gateway.upstreams.catalogue import FORWARDED
 from gateway.upstreams.settings import Model
 from gateway.upstreams.translating import ask
 from policies.base import Authenticator, Limiter, Sanitiser
-from policies.effective import Policy, PolicyBook
-from policies.meters import Demand, Meter
-from policies.rollout import Rollout, is_denial
-from policies.staging import Trial, in_force
+from policies.effective import PolicyBook
+from policies.rollout import Rollout
+from policies.staging import Trial
 from policies.stores.ledgers.base import Ledger
-from router.base import Option
 from router.tiers import Router
 
 log = logging.getLogger("tierway")
@@ -110,7 +107,6 @@ class Pipeline:
     ) -> None:
         self._authenticator = authenticator
         self._sanitiser = sanitiser
-        self._limiter = limiter
         self.router = router
         self._cache = cache
         self._models = models
@@ -119,13 +115,20 @@ class Pipeline:
         self._dearest = prices.dearest()
         self.continuity = continuity
         self.policies = policies
-        self.rollout = rollout or Rollout(policies.organisation)
         self.unpriced = prices.unpriced
-        self._trial = trial
+        self.admission = Admission(
+            policies=policies,
+            router=router,
+            ceilings=CeilingTable(models, prices),
+            limiter=limiter,
+            settler=self._settle,
+            rollout=rollout or Rollout(policies.organisation),
+            trial=trial,
+            relay_prices=relay_prices or {},
+            has_cache=cache is not None,
+        )
         self._ledger = ledger
-        self._ceilings = CeilingTable(models, prices)
         self._relays_to = relays_to
-        self._relay_prices = relay_prices or {}
         self.cache_failures = 0
 
     async def run(
@@ -141,7 +144,7 @@ class Pipeline:
         caller = self.authenticate(exchange)  # 2
         request = exchange.request = read(await read_body())  # 1
         self._sanitise(request)  # 3
-        refusal = await self._admit(exchange, caller, request)  # 4
+        refusal = await self.admission.admit(exchange, caller, request)  # 4
         exchange.decision = self.router.route(request, exchange.held_options)  # 5
         if isinstance(request, ResponsesRequest):
             request = await self._resume(exchange, caller, request)
@@ -180,7 +183,7 @@ class Pipeline:
         if not isinstance(target, RelaySupport):
             raise NotFoundError("No upstream is configured for this address ('relay.upstream' of the settings).")
         call = make_call()
-        await self._reserve_relayed(exchange, caller, endpoint, call.method)
+        await self.admission.admit_relayed(exchange, caller, endpoint, call.method)
         exchange.upstream = name
         asked_at = time.perf_counter()
         try:
@@ -212,91 +215,6 @@ class Pipeline:
             raise
         except Exception as error:
             raise StageUnavailableError("the guard is unavailable") from error
-
-    def _permit(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> tuple[Option, ...]:
-        """Find out what holds for the caller, and who may answer."""
-        policy = exchange.policy = self.policies.of(caller)
-        exchange.user = user = self.policies.user_of(exchange.headers, request.document)
-        if user is None and policy.requires_user:
-            raise InvalidRequestError("This key needs requests to name their end user in 'user'.", param="user")
-        options = self.router.options(request, policy.tiers, may_degrade=bool(policy.degrading))
-        if caller.models and not caller.may_use(request.model):
-            message = f"This key may not use the model '{request.model[:100]}'."
-            raise NotPermittedError(message, code="model_not_allowed", param="model")
-        return options
-
-    async def _admit(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> BudgetExhaustedError | None:
-        """Permit a request and hold what it may consume, and note what policy says of it; see `_reserve`."""
-        try:
-            options = self._permit(exchange, caller, request)
-            refusal = await self._reserve(exchange, request, options)
-        except GatewayError as error:
-            self.rollout.note(is_denied=is_denial(error))
-            raise
-        self.rollout.note(is_denied=refusal is not None)
-        if self._trial is not None and exchange.policy is not None:
-            await self._trial.judge(request, exchange.policy, exchange.user)
-        return refusal
-
-    async def _reserve(
-        self, exchange: Exchange, request: ModelRequest, options: tuple[Option, ...]
-    ) -> BudgetExhaustedError | None:
-        """Hold what the request may consume.
-
-        Returns:
-            None; or why it may not be sent anywhere, though it may be answered from the cache.
-        """
-        policy = exchange.policy
-        assert policy is not None  # noqa: S101  `_permit` came before
-        meters = self.policies.meters(policy, exchange.user)
-        ceilings = self._ceilings.of(request, policy, self._bounding(meters), options)
-        exchange.output_limit = ceilings.most_output_tokens
-        try:
-            await self._hold(exchange, policy, meters, ceilings.demands, ceilings.tiers)
-        except BudgetExhaustedError as error:
-            if not policy.cached_answers or self._cache is None:
-                raise
-            await self._hold(exchange, policy, meters, (Demand(1),), (None,))
-            exchange.held_options = options
-            return error
-        assert exchange.hold is not None  # noqa: S101  it was just set
-        exchange.held_options = options[exchange.hold.index :]
-        return None
-
-    def _bounding(self, meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
-        """Return the meters that bound a request: not those of rules that are only tried."""
-        return meters if self._trial is None else in_force(meters)
-
-    async def _reserve_relayed(self, exchange: Exchange, caller: Caller, endpoint: str, method: str) -> None:
-        """Hold what a request that nobody reads costs: what its endpoint is declared to."""
-        policy = exchange.policy = self.policies.of(caller)
-        exchange.user = self.policies.user_of(exchange.headers, {})
-        price = relay_price(self._relay_prices, endpoint, method)
-        if price is None and policy.counts_money:
-            message = f"'{endpoint}' has no price, and budgets count money. 'relay.prices.{endpoint}' gives it one."
-            raise NotPermittedError(message, code="endpoint_unpriced")
-        exchange.cost_microusd = price
-        meters = self.policies.meters(policy, exchange.user)
-        await self._hold(exchange, policy, meters, (Demand(1, microusd=price or 0),), (None,))
-
-    async def _hold(
-        self,
-        exchange: Exchange,
-        policy: Policy,
-        meters: tuple[Meter, ...],
-        demands: tuple[Demand, ...],
-        tiers: tuple[TierName | None, ...],
-    ) -> None:
-        exchange.reserved_at = time.time()
-        try:
-            exchange.hold = await self._limiter.reserve(
-                exchange.hold_id, policy, meters, demands, tiers, give_up_at=exchange.patience.deadline
-            )
-        except GatewayError:
-            raise
-        except Exception as error:
-            raise StageUnavailableError("limits are unavailable") from error
-        exchange.settle_with(partial(self._settle, exchange))  # 8
 
     async def _resume(self, exchange: Exchange, caller: Caller, request: ResponsesRequest) -> ResponsesRequest:
         assert exchange.decision is not None  # noqa: S101  `_route` came before
@@ -332,7 +250,7 @@ class Pipeline:
             exchange.routed_model = name
             exchange.attempts = position
             if position > 1:
-                await self._cover(exchange, request, name)
+                await self.admission.cover(exchange, request, name)
             try:
                 return await self._ask(exchange, request, name)
             except (UpstreamError, InvalidRequestError) as error:  # the latter: it has no words for the request
@@ -367,14 +285,6 @@ class Pipeline:
         else:
             exchange.on_close(reply.close)
         return reply
-
-    async def _cover(self, exchange: Exchange, request: ModelRequest, name: str) -> None:
-        """Hold enough for the model that is really called, on each further hop."""
-        policy, hold = exchange.policy, exchange.hold
-        assert policy is not None  # noqa: S101  stage 4 came before
-        assert hold is not None  # noqa: S101
-        meters = self.policies.meters(policy, exchange.user)
-        await hold.cover(self._ceilings.of_model(request, policy, self._bounding(meters), name))
 
     async def _settle(self, exchange: Exchange) -> None:
         """Charge what was consumed. A failure here is loud, but the answer goes out."""

@@ -181,7 +181,7 @@ async def show_staging(request: _Request, state: State) -> StagingView:
     """Show whether new rules are tried or watched, and whom they would deny."""
     _refuse_others(request, ())
     current: Current = state.current
-    rollout = current.version.pipeline.rollout
+    rollout = current.version.pipeline.admission.rollout
     tally = rollout.tally
     frequent = sorted(tally.by_key.items(), key=lambda item: -item[1])[:1000]
     return StagingView(

@@ -11,7 +11,6 @@ from cache.backends.memory import MemoryBackend
 from cache.base import Entry
 from cache.exact import ExactCache
 from cache.settings import CacheSettings
-from gateway.ceilings import CeilingTable
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.chat import read_chat
@@ -786,8 +785,7 @@ async def test_a_bounded_request_is_sent_as_it_is() -> None:
 
 
 async def test_a_model_without_a_price_is_refused_where_money_is_counted() -> None:
-    house = House(organisation=counting())
-    house.pipeline._ceilings = CeilingTable(house.pipeline._models, PriceTable({}))
+    house = House(organisation=counting(), prices={})
 
     _, error = await house.refusal("a")
 

@@ -18,8 +18,8 @@ from gateway.domain.errors import (
 from gateway.domain.usage import Usage
 from gateway.edge.limits import duration, limit_lines
 from gateway.exchange import Exchange
+from policies.fair_queue import AT_ONCE, Waited
 from policies.governor import FREE
-from policies.fair_queue import AT_ONCE
 from policies.meters import NOTHING, Demand, Meter, Standing
 from policies.stores.holds.base import Granted
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
@@ -212,6 +212,43 @@ async def test_a_capped_tier_is_told() -> None:
     made.decision = Decision(tier="medium", confidence=1.0, reason="degraded", candidates=("m",))
 
     assert lines(made) == {"x-tierway-degraded": "tier=medium;budget"}
+
+
+async def test_limits_that_each_replica_holds_alone_are_told() -> None:
+    made = opened()
+    assert isinstance(made.hold, Held)
+    made.hold.is_shared = False
+
+    assert lines(made) == {"x-tierway-degraded": "limits"}
+
+    made.hold.is_degraded = True
+    assert lines(made) == {"x-tierway-degraded": "tier=none;budget, limits"}
+
+
+@pytest.mark.parametrize(
+    ("waited", "told"),
+    [
+        (Waited(3, 1.5, 0.25), "position=3;waited_ms=250;expected_ms=1500"),
+        (Waited(1, None, 0.25), "position=1;waited_ms=250"),
+    ],
+)
+async def test_a_wait_is_told_to_those_who_got_through_and_to_those_who_did_not(waited: Waited, told: str) -> None:
+    admitted, refused = opened(), exchange()
+    assert isinstance(admitted.hold, Held)
+    admitted.hold.waited = waited
+    error = RateLimitedError("no", retry_after_s=1, standing=standing(RATE, 100))
+    error.waited = waited
+    refused.error = error
+
+    assert lines(admitted)["x-tierway-queue"] == lines(refused)["x-tierway-queue"] == told
+
+
+async def test_who_did_not_wait_is_told_nothing_of_it() -> None:
+    made = opened()
+    assert isinstance(made.hold, Held)
+    made.hold.waited = Waited(0, 0.0, 0.0)
+
+    assert lines(made) == {}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ class Running:
         self.keys = MemoryKeyStore()
         self.policies = PolicyBook(settings.organisation)
         self.rollout = Rollout(settings.organisation)
-        self.pipeline = SimpleNamespace(policies=self.policies, rollout=self.rollout, unpriced=unpriced)
+        self.pipeline = SimpleNamespace(
+            policies=self.policies, admission=SimpleNamespace(rollout=self.rollout), unpriced=unpriced
+        )
         version = SimpleNamespace(settings=settings, pipeline=self.pipeline)
         self.state = State({"current": SimpleNamespace(version=version, governor=self.governor, keys=self.keys)})
 

@@ -1,0 +1,156 @@
+"""Stage 4, reserve: what holds for a caller, who may answer within it, and the hold for the most that can cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from gateway.ceilings import CeilingTable, relay_price
+from gateway.domain.caller import Caller
+from gateway.domain.errors import (
+    BudgetExhaustedError,
+    GatewayError,
+    InvalidRequestError,
+    NotPermittedError,
+    StageUnavailableError,
+)
+from gateway.domain.request import ModelRequest
+from gateway.domain.tier import TierName
+from gateway.exchange import Exchange
+from policies.base import Limiter
+from policies.effective import Policy, PolicyBook
+from policies.meters import Demand, Meter
+from policies.rollout import Rollout, is_denial
+from policies.staging import Trial, in_force
+from router.base import Option
+from router.tiers import Router
+
+Settler = Callable[[Exchange], Awaitable[None]]
+"""Charges what a request consumed."""
+
+
+class Admission:
+    """Lets requests in and holds what they may consume.
+
+    Args:
+        policies: what holds for each key.
+        router: who may answer.
+        ceilings: the most that can cost.
+        limiter: holds it.
+        settler: is called once for each request that holds something.
+        rollout: is told whom policy denies.
+        trial: rules that are only tried, None where there are none.
+        relay_prices: what a POST to each family of relayed endpoints is charged, in micro-dollars.
+        has_cache: whether an answer may come from a cache.
+    """
+
+    def __init__(  # noqa: PLR0913  one argument a part
+        self,
+        *,
+        policies: PolicyBook,
+        router: Router,
+        ceilings: CeilingTable,
+        limiter: Limiter,
+        settler: Settler,
+        rollout: Rollout,
+        trial: Trial | None,
+        relay_prices: Mapping[str, int],
+        has_cache: bool,
+    ) -> None:
+        self.policies, self.router, self.rollout = policies, router, rollout
+        self._ceilings, self._limiter, self._settler = ceilings, limiter, settler
+        self._trial, self._relay_prices, self._has_cache = trial, relay_prices, has_cache
+
+    async def admit(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> BudgetExhaustedError | None:
+        """Permit a request and hold what it may consume, and note what policy says of it; see `_reserve`."""
+        try:
+            options = self._permit(exchange, caller, request)
+            refusal = await self._reserve(exchange, request, options)
+        except GatewayError as error:
+            self.rollout.note(is_denied=is_denial(error))
+            raise
+        self.rollout.note(is_denied=refusal is not None)
+        if self._trial is not None and exchange.policy is not None:
+            await self._trial.judge(request, exchange.policy, exchange.user)
+        return refusal
+
+    async def admit_relayed(self, exchange: Exchange, caller: Caller, endpoint: str, method: str) -> None:
+        """Hold what a request that nobody reads costs: what its endpoint is declared to."""
+        policy = exchange.policy = self.policies.of(caller)
+        exchange.user = self.policies.user_of(exchange.headers, {})
+        price = relay_price(self._relay_prices, endpoint, method)
+        if price is None and policy.counts_money:
+            message = f"'{endpoint}' has no price, and budgets count money. 'relay.prices.{endpoint}' gives it one."
+            raise NotPermittedError(message, code="endpoint_unpriced")
+        exchange.cost_microusd = price
+        meters = self.policies.meters(policy, exchange.user)
+        await self._hold(exchange, policy, meters, (Demand(1, microusd=price or 0),), (None,))
+
+    async def cover(self, exchange: Exchange, request: ModelRequest, name: str) -> None:
+        """Hold enough for the model that is really called, on each further hop."""
+        policy, hold = exchange.policy, exchange.hold
+        assert policy is not None  # noqa: S101  stage 4 came before
+        assert hold is not None  # noqa: S101
+        meters = self.policies.meters(policy, exchange.user)
+        await hold.cover(self._ceilings.of_model(request, policy, self._bounding(meters), name))
+
+    def _permit(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> tuple[Option, ...]:
+        """Find out what holds for the caller, and who may answer."""
+        policy = exchange.policy = self.policies.of(caller)
+        exchange.user = user = self.policies.user_of(exchange.headers, request.document)
+        if user is None and policy.requires_user:
+            raise InvalidRequestError("This key needs requests to name their end user in 'user'.", param="user")
+        options = self.router.options(request, policy.tiers, may_degrade=bool(policy.degrading))
+        if caller.models and not caller.may_use(request.model):
+            message = f"This key may not use the model '{request.model[:100]}'."
+            raise NotPermittedError(message, code="model_not_allowed", param="model")
+        return options
+
+    async def _reserve(
+        self, exchange: Exchange, request: ModelRequest, options: tuple[Option, ...]
+    ) -> BudgetExhaustedError | None:
+        """Hold what the request may consume.
+
+        Returns:
+            None; or why it may not be sent anywhere, though it may be answered from the cache.
+        """
+        policy = exchange.policy
+        assert policy is not None  # noqa: S101  `_permit` came before
+        meters = self.policies.meters(policy, exchange.user)
+        ceilings = self._ceilings.of(request, policy, self._bounding(meters), options)
+        exchange.output_limit = ceilings.most_output_tokens
+        try:
+            await self._hold(exchange, policy, meters, ceilings.demands, ceilings.tiers)
+        except BudgetExhaustedError as error:
+            if not policy.cached_answers or not self._has_cache:
+                raise
+            await self._hold(exchange, policy, meters, (Demand(1),), (None,))
+            exchange.held_options = options
+            return error
+        assert exchange.hold is not None  # noqa: S101  it was just set
+        exchange.held_options = options[exchange.hold.index :]
+        return None
+
+    def _bounding(self, meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
+        """Return the meters that bound a request: not those of rules that are only tried."""
+        return meters if self._trial is None else in_force(meters)
+
+    async def _hold(
+        self,
+        exchange: Exchange,
+        policy: Policy,
+        meters: tuple[Meter, ...],
+        demands: tuple[Demand, ...],
+        tiers: tuple[TierName | None, ...],
+    ) -> None:
+        exchange.reserved_at = time.time()
+        try:
+            exchange.hold = await self._limiter.reserve(
+                exchange.hold_id, policy, meters, demands, tiers, give_up_at=exchange.patience.deadline
+            )
+        except GatewayError:
+            raise
+        except Exception as error:
+            raise StageUnavailableError("limits are unavailable") from error
+        exchange.settle_with(partial(self._settler, exchange))
