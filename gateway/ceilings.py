@@ -37,6 +37,9 @@ TOOLS_TOKENS: Final = 1024
 LEAST_BYTES_A_TOKEN: Final = 8
 """Prompts longer than this many bytes for each token of a limit are certainly above it: ordinary text has four."""
 
+MAX_FRAMES: Final = 4096
+"""Callers and models whose bounds are remembered together; beyond it all are put together anew, 5 us each."""
+
 _IMAGES: Final = frozenset({"image_url", "input_image", "image"})
 _OUTSIDE_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "chat": frozenset({"web_search_options"}),
@@ -52,6 +55,9 @@ _FREE_ENDPOINTS: Final = frozenset({"", "conversations", "files", "moderations",
 """Relayed endpoints whose requests cost nothing by themselves."""
 
 _NONE: Final[frozenset[str]] = frozenset()
+_WITHOUT_LIMIT: Final = frozenset({"compact", "embeddings"})
+"""Requests that have no word for the longest answer."""
+
 _ONE_REQUEST: Final = Demand(1)
 
 
@@ -98,6 +104,28 @@ class _Bound(msgspec.Struct, frozen=True, gc=False):
     output_price: int
 
 
+class _Frame(msgspec.Struct, frozen=True):
+    """What is the same for all requests of a caller that name the same model.
+
+    Attributes:
+        made_of: what it was made of, kept so that nothing else is ever taken for it.
+        tiers: of the options.
+        bounds: of the models of each option.
+        longest_own: the longest answer of all these models, None where one of them has no known bound.
+        most_output: the longest answer that policy allows; None for no bound.
+        output_cap: the smallest limit on generated tokens.
+        input_cap: the smallest limit on prompt tokens.
+    """
+
+    made_of: tuple[object, ...]
+    tiers: tuple[TierName | None, ...]
+    bounds: tuple[tuple[_Bound, ...], ...]
+    longest_own: int | None
+    most_output: int | None
+    output_cap: int | None
+    input_cap: int | None
+
+
 class CeilingTable:
     """Knows the bounds and prices of the configured models.
 
@@ -109,8 +137,11 @@ class CeilingTable:
     def __init__(self, models: Mapping[str, Model], prices: PriceTable) -> None:
         self._bounds = {name: _bound(name, model, prices.rate(name)) for name, model in models.items()}
         self._dearest = prices.dearest()
+        self._frames: dict[tuple[int, int, int], _Frame] = {}
 
-    def of(self, request: ModelRequest, policy: Policy, meters: Sequence[Meter], options: Sequence[Option]) -> Ceilings:
+    def of(
+        self, request: ModelRequest, policy: Policy, meters: tuple[Meter, ...], options: tuple[Option, ...]
+    ) -> Ceilings:
         """Return what to hold for a request.
 
         Args:
@@ -123,25 +154,47 @@ class CeilingTable:
             InvalidRequestError: the request names no longest answer, or one that is too long, and policy demands one.
             NotPermittedError: money is counted, and the price of a model is not known.
         """
-        tiers = tuple([option.tier for option in options])
+        frame = self._frame(policy, meters, options)
         if (not policy.counts_tokens and policy.max_output_tokens is None) or request.shape in _FREE:
-            return Ceilings((_ONE_REQUEST,) * len(options), tiers)
-        bounds = [[self._bounds[name] for name in option.candidates] for option in options]
+            return Ceilings((_ONE_REQUEST,) * len(options), frame.tiers)
         asked = request.most_output_tokens
-        input_cap, output_cap = _token_caps(meters)
-        limit = _limit(request, asked, policy, output_cap, bounds)
-        prompt = _measure(request, input_cap)
+        prompt = _measure(request, frame.input_cap)
+        limit = _limit(request, asked, policy, frame, _choices(request, prompt))
         most = asked if limit is None else limit
-        demands = tuple([self._demand(request, policy, prompt, most, option) for option in bounds])
-        return Ceilings(demands, tiers, limit)
+        demands = tuple([self._demand(request, policy, prompt, most, bounds) for bounds in frame.bounds])
+        return Ceilings(demands, frame.tiers, limit)
 
-    def of_model(self, request: ModelRequest, policy: Policy, meters: Sequence[Meter], name: str) -> Demand:
+    def of_model(self, request: ModelRequest, policy: Policy, meters: tuple[Meter, ...], name: str) -> Demand:
         """Return what to hold for a request that goes to one model, with the limit it is sent with in its members."""
         if not policy.counts_tokens or request.shape in _FREE:
             return _ONE_REQUEST
         most = request.most_output_tokens
         prompt = _measure(request, _token_caps(meters)[0])
-        return self._demand(request, policy, prompt, most, [self._bounds[name]])
+        return self._demand(request, policy, prompt, most, (self._bounds[name],))
+
+    def _frame(self, policy: Policy, meters: tuple[Meter, ...], options: tuple[Option, ...]) -> _Frame:
+        key = (id(policy), id(meters), id(options))
+        known = self._frames.get(key)
+        if known is None:
+            if len(self._frames) >= MAX_FRAMES:
+                self._frames.clear()
+            known = self._frames[key] = self._make_frame(policy, meters, options)
+        return known
+
+    def _make_frame(self, policy: Policy, meters: tuple[Meter, ...], options: tuple[Option, ...]) -> _Frame:
+        bounds = tuple(tuple(self._bounds[name] for name in option.candidates) for option in options)
+        own = [bound.max_output_tokens for option in bounds for bound in option]
+        known = [cap for cap in own if cap is not None]
+        input_cap, output_cap = _token_caps(meters)
+        return _Frame(
+            (policy, meters, options),
+            tuple(option.tier for option in options),
+            bounds,
+            max(known, default=0) if len(known) == len(own) else None,
+            policy.max_output_tokens,
+            output_cap,
+            input_cap,
+        )
 
     def _demand(
         self,
@@ -149,7 +202,7 @@ class CeilingTable:
         policy: Policy,
         prompt: _Prompt,
         most: int | None,
-        bounds: Sequence[_Bound],
+        bounds: tuple[_Bound, ...],
     ) -> Demand:
         """Return the largest of the demands of some models: each number by itself, as any of them may answer."""
         most_input = most_output = most_microusd = 0
@@ -205,23 +258,17 @@ def _output_tokens(request: ModelRequest, bound: _Bound, most: int | None) -> in
     return most if own is None or most < own else own
 
 
-def _limit(
-    request: ModelRequest,
-    asked: int | None,
-    policy: Policy,
-    output_cap: int | None,
-    bounds: Sequence[Sequence[_Bound]],
-) -> int | None:
+def _limit(request: ModelRequest, asked: int | None, policy: Policy, frame: _Frame, choices: int) -> int | None:
     """Return the limit that a request must be sent with to be bounded, None where it is bounded as it is."""
-    if request.shape == "embeddings":
+    if request.shape in _WITHOUT_LIMIT:
         return None
-    # A limit on generated tokens that is smaller than the answer may get would never let it pass.
-    most = policy.max_output_tokens
-    if output_cap is not None:
-        most = output_cap if most is None else min(most, output_cap)
+    most, own = frame.most_output, frame.longest_own
+    if frame.output_cap is not None:
+        # An answer that may get longer than a limit on generated tokens would never pass it.
+        share = max(1, frame.output_cap // choices)
+        most = share if most is None else min(most, share)
     if asked is None:
-        own = [bound.max_output_tokens for option in bounds for bound in option]
-        if all(cap is not None and (most is None or cap <= most) for cap in own):
+        if own is not None and (most is None or own <= most):
             return None
         most = DEFAULT_OUTPUT_TOKENS if most is None else most
     elif most is None or asked <= most:

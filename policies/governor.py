@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
@@ -16,6 +17,8 @@ from policies.meters import NOTHING, Demand, Meter, Standing
 from policies.refusals import refusal
 from policies.stores.holds.base import Expired, Granted, HoldStore, Refused
 from policies.waiting import WaitingRoom
+
+log = logging.getLogger("tierway")
 
 TEND_S: Final = 1.0
 """Seconds between looks at leases that end."""
@@ -215,6 +218,8 @@ class Governor:
                     await note(one)
             except StageUnavailableError:  # the store is lost, which it tells of itself; leases end later
                 continue
+            except Exception:
+                log.exception("leases could not be tended")
 
     async def _degrade(self, hold: StoredHold, demands: Sequence[Demand], tiers: Sequence[TierName | None]) -> None:
         """Hold no more than the tier that soft thresholds leave."""

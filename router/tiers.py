@@ -117,6 +117,8 @@ class Router:
             best = named
         elif asked != AUTO and not self._is_unknown_as_auto(asked):
             raise unknown_model(shown)
+        if best is not None and best not in allowed and (pinned is not None or named is not None):
+            raise _tier_not_allowed(shown)
         if pinned is not None and (best is None or not may_degrade):
             tiers = [Option(best, pinned.candidates)]
         else:
@@ -129,8 +131,7 @@ class Router:
             raise UnknownModelError("'auto' needs at least one model in 'router.tiers'.", param="model")
         found = tuple(option for option in tiers if option.tier is None or option.tier in allowed)
         if not found:
-            message = f"This key may not use the tier of the model '{shown[:100]}'."
-            raise NotPermittedError(message, code="model_not_allowed", param="model")
+            raise _tier_not_allowed(shown)
         return found
 
     def _of_all_tiers(self) -> list[Option]:
@@ -167,6 +168,11 @@ class Router:
                 reason = choice.reason if tier == choice.tier else "empty-tier"
                 return Decision(tier=tier, confidence=choice.confidence, reason=reason, candidates=candidates)
         raise UnknownModelError("'auto' needs at least one model in 'router.tiers'.", param="model")
+
+
+def _tier_not_allowed(name: str) -> NotPermittedError:
+    message = f"This key may not use the tier of the model '{name[:100]}'."
+    return NotPermittedError(message, code="model_not_allowed", param="model")
 
 
 def _rank(tier: TierName | None) -> int:

@@ -16,6 +16,7 @@ from policies.fair_queue import AT_ONCE, Waited
 from policies.meters import MAX_CAP, NOTHING, Demand, Meter, Standing
 from policies.refusals import moment
 from policies.windows import Window
+from router.tiers import DEGRADED
 
 Lines = list[tuple[bytes, bytes]]
 
@@ -41,8 +42,10 @@ def limit_lines(exchange: Exchange) -> Lines:
         lines += _queue(hold.waited)
     if exchange.output_limit is not None:
         lines.append((b"x-tierway-clamped", b"max_output_tokens=%d" % exchange.output_limit))
-    if hold.is_degraded or not hold.is_shared:
-        what = [b"tier=%b;budget" % exchange.tier.encode()] if hold.is_degraded else []
+    decision = exchange.decision
+    is_degraded = hold.is_degraded or (decision is not None and decision.reason == DEGRADED)
+    if is_degraded or not hold.is_shared:
+        what = [b"tier=%b;budget" % exchange.tier.encode()] if is_degraded else []
         lines.append((b"x-tierway-degraded", b", ".join(what if hold.is_shared else [*what, b"limits"])))
     return lines
 

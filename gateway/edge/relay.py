@@ -13,6 +13,7 @@ from gateway.edge.answer import allows, exchange_of
 from gateway.edge.body import receive_upload
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
+from gateway.edge.limits import limit_lines
 from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import Exchange
 from gateway.stored.responses import Bound
@@ -210,6 +211,7 @@ async def _send_relayed(send: Send, exchange: Exchange, reply: RelayReply, wire:
     headers = [line for line in reply.headers if line[0] in _RETURNS]
     if reply.status in (204, 304):  # which may announce the length of what they do not send
         headers = [line for line in headers if line[0] != b"content-length"]
+    headers += limit_lines(exchange)
     headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
     headers.append((b"x-tierway-overhead-ms", b"%.3f" % (exchange.overhead_s * 1000)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

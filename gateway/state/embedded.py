@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from gateway.state.base import State, StateSettings, stored_in
+from gateway.state.recovery import settle_recovered
 from gateway.stored.sqlite import SqliteResponseStore
 from policies.catalogue import open_key_store
 from policies.stores.holds.journal import JournaledHoldStore
@@ -21,10 +22,14 @@ def open_embedded(settings: StateSettings) -> State:
         ValueError: one of them is of another kind.
     """
     path = Path(settings.address.partition(":///")[2])
+    holds = JournaledHoldStore(path.with_suffix(".holds"), time.time, settings.on_expiry)
+    ledger = EmbeddedLedger(path, retention_days=settings.ledger_days) if settings.ledger_days else None
+    if ledger is not None:
+        settle_recovered(holds, ledger)
     return State(
         keys=open_key_store(settings.address, settings.organisation),
-        holds=JournaledHoldStore(path.with_suffix(".holds"), time.time, settings.on_expiry),
-        ledger=EmbeddedLedger(path, retention_days=settings.ledger_days) if settings.ledger_days else None,
+        holds=holds,
+        ledger=ledger,
         stored=stored_in(
             SqliteResponseStore(path.with_name(f"{path.stem}.responses{path.suffix or '.db'}")), settings.encryption_key
         ),

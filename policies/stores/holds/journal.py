@@ -103,7 +103,8 @@ class JournaledHoldStore:
         sync_s: how often the disk is made to write, in seconds.
 
     Attributes:
-        recovered: the holds that were open when the journal ended. They end by their leases, like any other.
+        recovered: the holds that were open when the journal ended. They end by their leases, like any other, unless
+            somebody knows what came of them.
         cut_bytes: what stood after the last whole record of the journal.
         failed_writes: records that could not be written.
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -108,6 +108,17 @@ class EmbeddedLedger:
         """Read records in batches; see `Ledger.records`."""
         selection = Selection(since=since, until=until)
         return every_page(lambda after: self.page(selection, limit=BATCH, after=after))
+
+    def known(self, ids: Sequence[str]) -> list[UsageRecord]:
+        """Return the records of these ids that a process before this one left. It blocks: for a start only.
+
+        Raises:
+            StageUnavailableError: the ledger cannot be read.
+        """
+        try:
+            return self._file.of_ids(ids)
+        except (sqlite3.Error, OSError) as error:
+            raise _unreadable(error) from error
 
     async def prune(self, before: float) -> int:
         """Forget old records; see `Ledger.prune`."""
@@ -247,4 +258,8 @@ async def _in(thread: ThreadPoolExecutor, verb: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(thread, verb)
     except (sqlite3.Error, OSError, RuntimeError) as error:
         # RuntimeError: the thread has ended, since the ledger is closed.
-        raise StageUnavailableError(f"the ledger's file fails ({type(error).__name__})") from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> StageUnavailableError:
+    return StageUnavailableError(f"the ledger's file fails ({type(error).__name__})")

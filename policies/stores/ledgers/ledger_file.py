@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +73,9 @@ _SUMS: Final = ", ".join(
 _DROPPED_AT_ONCE: Final = 1000
 """Rows of one step of pruning, so that records which come in meanwhile wait for milliseconds only."""
 
+_ASKED_AT_ONCE: Final = 500
+"""Ids in one question; SQLite takes 999 values in its oldest builds (sqlite.org/limits.html)."""
+
 _MAX_WAL_BYTES: Final = 16 << 20
 
 
@@ -127,6 +130,16 @@ class LedgerFile:
         is_last = len(records) <= limit
         records = records[:limit]
         return Page(records, "" if is_last else f"{records[-1].at!r} {records[-1].id}")
+
+    def of_ids(self, ids: Sequence[str]) -> list[UsageRecord]:
+        """Return the records that have these ids, in no order."""
+        found: list[UsageRecord] = []
+        for at in range(0, len(ids), _ASKED_AT_ONCE):
+            some = tuple(ids[at : at + _ASKED_AT_ONCE])
+            marks = ", ".join("?" * len(some))
+            statement = f"SELECT {', '.join(_COLUMNS)} FROM usage WHERE id IN ({marks})"  # noqa: S608  names of our own
+            found += map(_from_row, self._read(statement, some))
+        return found
 
     def drop_some(self, before: float) -> int:
         """Drop some of the records from before a moment; returns how many that were."""
