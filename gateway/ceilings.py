@@ -82,6 +82,7 @@ class _Prompt(msgspec.Struct, frozen=True, gc=False):
         text_bytes: everything in the body that is no medium.
         images: how many images there are.
         inputs: how many prompts there are, each with a context window of its own.
+        choices: how many answers are asked for.
         is_whole: whether the body holds all of it.
         most_counted: how many tokens of it limits hold at most.
     """
@@ -89,6 +90,7 @@ class _Prompt(msgspec.Struct, frozen=True, gc=False):
     text_bytes: int
     images: int
     inputs: int
+    choices: int
     is_whole: bool
     most_counted: int
 
@@ -102,6 +104,13 @@ class _Bound(msgspec.Struct, frozen=True, gc=False):
     max_output_tokens: int | None
     input_price: int | None
     output_price: int
+
+    def longest(self, most: int | None) -> int:
+        """Return the longest answer of the model to a request that names a limit, or None."""
+        own = self.max_output_tokens
+        if most is None:
+            return DEFAULT_OUTPUT_TOKENS if own is None else own
+        return most if own is None or most < own else own
 
 
 class _Frame(msgspec.Struct, frozen=True):
@@ -159,7 +168,7 @@ class CeilingTable:
             return Ceilings((_ONE_REQUEST,) * len(options), frame.tiers)
         asked = request.most_output_tokens
         prompt = _measure(request, frame.input_cap)
-        limit = _limit(request, asked, policy, frame, _choices(request, prompt))
+        limit = _limit(request, asked, policy, frame, prompt.choices)
         most = asked if limit is None else limit
         demands = tuple([self._demand(request, policy, prompt, most, bounds) for bounds in frame.bounds])
         return Ceilings(demands, frame.tiers, limit)
@@ -206,31 +215,31 @@ class CeilingTable:
     ) -> Demand:
         """Return the largest of the demands of some models: each number by itself, as any of them may answer."""
         most_input = most_output = most_microusd = 0
-        choices = _choices(request, prompt)
+        choices = prompt.choices
+        generates = request.shape != "embeddings"
         for bound in bounds:
             prompt_tokens = bound.context_tokens * prompt.inputs
             if prompt.is_whole:
                 prompt_tokens = min(prompt.text_bytes + prompt.images * bound.image_tokens, prompt_tokens)
-            output_tokens = choices * _output_tokens(request, bound, most)
+            output_tokens = choices * bound.longest(most) if generates else 0
             most_input = max(most_input, prompt_tokens)
             most_output = max(most_output, output_tokens)
             if policy.counts_money:
-                cost = self._cost(bound, policy, prompt_tokens, output_tokens)
+                input_price, output_price = bound.input_price, bound.output_price
+                if input_price is None:
+                    input_price, output_price = self._worst_case(bound, policy)
+                cost = ceil_div(prompt_tokens * input_price + output_tokens * output_price, PER_MILLION)
                 most_microusd = max(most_microusd, cost)
         most_input = min(most_input, prompt.most_counted)
         return Demand(1, most_input, min(most_output, MAX_PER_CALL), min(most_microusd, MAX_PER_CALL))
 
-    def _cost(self, bound: _Bound, policy: Policy, prompt_tokens: int, output_tokens: int) -> int:
-        input_price, output_price = bound.input_price, bound.output_price
-        if input_price is None:
-            if policy.unpriced != "worst_case" or self._dearest is None:
-                name = bound.name
-                message = f"The model '{name}' has no price, and budgets count money"
-                raise NotPermittedError(
-                    f"{message}. 'models.{name}.price' gives it one.", code="model_unpriced", param="model"
-                )
-            input_price, output_price = _dearest_input(self._dearest), self._dearest.output
-        return ceil_div(prompt_tokens * input_price + output_tokens * output_price, PER_MILLION)
+    def _worst_case(self, bound: _Bound, policy: Policy) -> tuple[int, int]:
+        """Return the prices to hold for a model without any."""
+        if policy.unpriced != "worst_case" or self._dearest is None:
+            name = bound.name
+            message = f"The model '{name}' has no price, and budgets count money. 'models.{name}.price' gives it one."
+            raise NotPermittedError(message, code="model_unpriced", param="model")
+        return _dearest_input(self._dearest), self._dearest.output
 
 
 def _bound(name: str, model: Model, rate: Rate | None) -> _Bound:
@@ -247,15 +256,6 @@ def _bound(name: str, model: Model, rate: Rate | None) -> _Bound:
 def _dearest_input(rate: Rate) -> int:
     """Return the most that a prompt token may cost: which class it falls into is the provider's to say."""
     return max(rate.input, rate.cache_read, rate.cache_write)
-
-
-def _output_tokens(request: ModelRequest, bound: _Bound, most: int | None) -> int:
-    if request.shape == "embeddings":
-        return 0
-    own = bound.max_output_tokens
-    if most is None:
-        return DEFAULT_OUTPUT_TOKENS if own is None else own
-    return most if own is None or most < own else own
 
 
 def _limit(request: ModelRequest, asked: int | None, policy: Policy, frame: _Frame, choices: int) -> int | None:
@@ -304,13 +304,12 @@ def _token_caps(meters: Sequence[Meter]) -> tuple[int | None, int | None]:
     return of_input, of_output
 
 
-def _choices(request: ModelRequest, prompt: _Prompt) -> int:
-    """Return how many answers are generated; legacy completions answer each of their prompts."""
+def _choices(request: ModelRequest, inputs: int) -> int:
     document = request.document
     if request.shape == "chat":
         return document.get("n") or 1
     if request.shape == "completions":
-        return prompt.inputs * max(document.get("n") or 1, document.get("best_of") or 1)
+        return inputs * max(document.get("n") or 1, document.get("best_of") or 1)
     return 1
 
 
@@ -352,7 +351,8 @@ def _measure(request: ModelRequest, input_cap: int | None) -> _Prompt:
     text_bytes = max(text_bytes, 0)
     fits = input_cap is not None and text_bytes <= input_cap * LEAST_BYTES_A_TOKEN
     most_counted = input_cap if fits and input_cap is not None else MAX_PER_CALL
-    return _Prompt(text_bytes, images, _inputs(request), is_whole, most_counted)
+    inputs = _inputs(request)
+    return _Prompt(text_bytes, images, inputs, _choices(request, inputs), is_whole, most_counted)
 
 
 def _data_bytes(part: Mapping[str, Any]) -> int:

@@ -13,7 +13,7 @@ from gateway.domain.tier import TIERS, TierName
 from gateway.domain.usage import Usage
 from policies.effective import Policy, degrades
 from policies.fair_queue import AT_ONCE, Waited
-from policies.meters import NOTHING, Demand, Meter, Standing
+from policies.meters import MAX_PER_CALL, NOTHING, Demand, Meter, Standing
 from policies.refusals import refusal
 from policies.stores.holds.base import Expired, Granted, HoldStore, Refused
 from policies.waiting import WaitingRoom
@@ -175,19 +175,28 @@ class Governor:
     async def settle(self, hold: StoredHold, usage: Usage, cost_microusd: int) -> None:
         """Charge what was consumed. It counts as one request, whatever came of it."""
         self._open.pop(hold.hold_id, None)
-        actual = Demand.measured(1, usage.prompt_tokens, usage.completion_tokens, cost_microusd)
-        settled = await self.store.settle(hold.hold_id, actual)
-        self.waiting.poke(hold.meters)
-        if settled.under_reserved is not NOTHING and settled.under_reserved.microusd and hold.policy.counts_money:
-            hold.under_reserved = settled.under_reserved.microusd
-            self.under_reserved += 1
-            self.under_reserved_microusd += hold.under_reserved
+        prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
+        if prompt_tokens + completion_tokens + cost_microusd <= MAX_PER_CALL:
+            actual = Demand(1, prompt_tokens, completion_tokens, cost_microusd)
+        else:  # as some provider has it
+            actual = Demand.measured(1, prompt_tokens, completion_tokens, cost_microusd)
+        beyond = actual.beyond(hold.demand)
+        try:
+            beyond = (await self.store.settle(hold.hold_id, actual)).under_reserved
+        finally:  # also when the caller leaves: the store settles all the same
+            self.waiting.poke(hold.meters)
+            if beyond is not NOTHING and beyond.microusd and hold.policy.counts_money:
+                hold.under_reserved = beyond.microusd
+                self.under_reserved += 1
+                self.under_reserved_microusd += hold.under_reserved
 
     async def release(self, hold: StoredHold) -> None:
         """Give back what was held."""
         self._open.pop(hold.hold_id, None)
-        await self.store.release(hold.hold_id)
-        self.waiting.poke(hold.meters)
+        try:
+            await self.store.release(hold.hold_id)
+        finally:
+            self.waiting.poke(hold.meters)
 
     async def tend(self) -> list[Expired]:
         """Renew the leases of requests that are still answered, and end those that nobody renews.

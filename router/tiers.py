@@ -87,7 +87,7 @@ class Router:
         pinned = self._pinned.get(asked)
         if pinned is not None and (not options or pinned.tier is None or options[0].tier == pinned.tier):
             return pinned
-        choice = self._choose(asked, request)
+        choice = self._decide(request) if asked == AUTO else self._choose(asked, request)
         found = options or self._of_all_tiers()
         best = found[0].tier if found else None
         if best is not None and _rank(choice.tier) > _rank(best):
@@ -160,13 +160,16 @@ class Router:
 
     def _of_tier(self, choice: Choice, options: Sequence[Option]) -> Decision:
         """Return a tier's candidates; one that is not among the options passes to the next one up, then down."""
+        for option in options:
+            if option.tier == choice.tier:
+                tier, confidence, reason = choice.tier, choice.confidence, choice.reason
+                return Decision(tier=tier, confidence=confidence, reason=reason, candidates=option.candidates)
         by_tier = {option.tier: option.candidates for option in options}
         start = _rank(choice.tier)
         for tier in (*TIERS[start:], *reversed(TIERS[:start])):
             candidates = by_tier.get(tier)
             if candidates:
-                reason = choice.reason if tier == choice.tier else "empty-tier"
-                return Decision(tier=tier, confidence=choice.confidence, reason=reason, candidates=candidates)
+                return Decision(tier=tier, confidence=choice.confidence, reason="empty-tier", candidates=candidates)
         raise UnknownModelError("'auto' needs at least one model in 'router.tiers'.", param="model")
 
 

@@ -13,7 +13,7 @@ from gateway.exchange import Exchange
 from policies.base import Hold
 from policies.effective import window_name
 from policies.fair_queue import AT_ONCE, Waited
-from policies.meters import MAX_CAP, NOTHING, Demand, Meter, Standing
+from policies.meters import MAX_CAP, Demand, Standing, Unit
 from policies.refusals import moment
 from policies.windows import Window
 from router.tiers import DEGRADED
@@ -34,10 +34,9 @@ def limit_lines(exchange: Exchange) -> Lines:
     lines: Lines = []
     granted = hold.granted
     if granted is not None:
-        back = _given_back(exchange, hold)
         for standing in (granted.requests, granted.tokens, granted.budget):
             if standing is not None:
-                lines += _standing(standing, exchange, back)
+                lines += _standing(standing, exchange, hold)
     if hold.waited is not AT_ONCE:
         lines += _queue(hold.waited)
     if exchange.output_limit is not None:
@@ -60,55 +59,45 @@ def _queue(waited: object) -> Lines:
     return [(b"x-tierway-queue", value)]
 
 
-def _given_back(exchange: Exchange, hold: Hold) -> Demand:
-    """Return what a settled request has given back of what it held, so that the lines say how the limits stand now."""
-    if not exchange.is_settled:
-        return NOTHING
-    usage, held = exchange.usage, hold.demand
-    return Demand(
-        0,
-        max(0, held.input_tokens - usage.prompt_tokens),
-        max(0, held.output_tokens - usage.completion_tokens),
-        max(0, held.microusd - (exchange.cost_microusd or 0)),
-    )
-
-
-def _standing(standing: Standing, exchange: Exchange, back: Demand = NOTHING) -> Lines:
-    meter = standing.meter
+def _standing(standing: Standing, exchange: Exchange, hold: Hold | None = None) -> Lines:
+    """Say how a limit stands now: what a settled request has given back of what it held is free again."""
+    meter, cap = standing.meter, standing.cap
     unit = meter.unit
-    if unit == "concurrency" or standing.cap >= MAX_CAP:  # the latter only counts, for rules that are tried
+    if unit == "concurrency" or cap >= MAX_CAP:  # the latter only counts, for rules that are tried
         return []
-    remaining = standing.cap - standing.used + back.of(unit)
-    remaining = min(max(remaining, 0), standing.cap)
+    remaining = cap - standing.used
+    if hold is not None and exchange.is_settled:
+        remaining += _given_back(unit, exchange, hold.demand)
+    remaining = min(max(remaining, 0), cap)
+    resets_at = standing.resets_at
     if unit == "microusd":
-        return [_budget(meter, remaining, standing.resets_at)]
+        value = _budget_name(meter.level, meter.window) + format_usd(remaining)
+        return [(b"x-tierway-budget", value if resets_at is None else value + b";resets=" + _moment(ceil(resets_at)))]
+    of_anthropic = exchange.shape in ANTHROPIC
+    limit, remaining_name, reset_name = _rate_names(unit, cap, of_anthropic)
+    lines = [limit, (remaining_name, b"%d" % remaining)]
+    if resets_at is not None:
+        reset = _moment(ceil(resets_at)) if of_anthropic else duration(max(resets_at - time.time(), 0.0))
+        lines.append((reset_name, reset))
+    return lines
+
+
+def _given_back(unit: Unit, exchange: Exchange, held: Demand) -> int:
+    if unit == "microusd":
+        return max(0, held.microusd - (exchange.cost_microusd or 0))
+    if unit == "input_tokens":
+        return max(0, held.input_tokens - exchange.usage.prompt_tokens)
+    return max(0, held.output_tokens - exchange.usage.completion_tokens) if unit == "output_tokens" else 0
+
+
+@lru_cache(4096)
+def _rate_names(unit: Unit, cap: int, of_anthropic: bool) -> tuple[tuple[bytes, bytes], bytes, bytes]:  # noqa: FBT001
+    """Return the line that names a limit, and the names of those of what is left and when all is."""
     what = b"requests" if unit == "requests" else b"tokens"
-    if exchange.shape in ANTHROPIC:
-        return _anthropic(what, standing.cap, remaining, standing.resets_at)
-    return _openai(what, standing.cap, remaining, standing.resets_at)
-
-
-def _openai(what: bytes, limit: int, remaining: int, resets_at: float | None) -> Lines:
-    lines = [(b"x-ratelimit-limit-" + what, b"%d" % limit), (b"x-ratelimit-remaining-" + what, b"%d" % remaining)]
-    if resets_at is not None:
-        lines.append((b"x-ratelimit-reset-" + what, duration(max(resets_at - time.time(), 0.0))))
-    return lines
-
-
-def _anthropic(what: bytes, limit: int, remaining: int, resets_at: float | None) -> Lines:
-    name = b"anthropic-ratelimit-" + what
-    lines = [(name + b"-limit", b"%d" % limit), (name + b"-remaining", b"%d" % remaining)]
-    if resets_at is not None:
-        lines.append((name + b"-reset", _moment(ceil(resets_at))))
-    return lines
-
-
-def _budget(meter: Meter, remaining: int, resets_at: float | None) -> tuple[bytes, bytes]:
-    """Name the tightest budget, what is left of it in US dollars, and when it begins again."""
-    value = _budget_name(meter.level, meter.window) + format_usd(remaining)
-    if resets_at is not None:
-        value += b";resets=" + _moment(ceil(resets_at))
-    return b"x-tierway-budget", value
+    if of_anthropic:
+        name = b"anthropic-ratelimit-" + what
+        return (name + b"-limit", b"%d" % cap), name + b"-remaining", name + b"-reset"
+    return (b"x-ratelimit-limit-" + what, b"%d" % cap), b"x-ratelimit-remaining-" + what, b"x-ratelimit-reset-" + what
 
 
 @lru_cache(4096)
@@ -127,6 +116,11 @@ def duration(seconds: float) -> bytes:
         return b"%dms" % ceil(seconds * 1000)
     if seconds < 60:
         return f"{ceil(seconds * 1000) / 1000:g}s".encode()
-    minutes, rest = divmod(ceil(seconds), 60)
+    return _long(ceil(seconds))
+
+
+@lru_cache(4096)
+def _long(seconds: int) -> bytes:
+    minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return (b"%dh" % hours if hours else b"") + b"%dm%ds" % (minutes, rest)

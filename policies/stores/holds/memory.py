@@ -164,6 +164,11 @@ class MemoryHoldStore:
         """Return nothing: what has no disk and no server cannot lose them."""
         return ""
 
+    @property
+    def size(self) -> int:
+        """Return about how many buckets and holds a snapshot has."""
+        return len(self._holds) + sum(len(counter.buckets) for counter in self._counters.values())
+
     def __len__(self) -> int:
         return len(self._holds)
 

@@ -15,6 +15,7 @@ import pytest
 from gateway.domain.errors import StageUnavailableError
 from policies.meters import Demand, Meter
 from policies.segments import JournalInUseError
+from policies.stores.holds import journal
 from policies.stores.holds.base import Expired, Granted, Refused
 from policies.stores.holds.journal import JournaledHoldStore
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
@@ -35,6 +36,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(params=["at_once", "by_reading"])
+def way_of_snapshots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take snapshots of a small store as of a large one."""
+    if request.param == "by_reading":
+        monkeypatch.setattr(journal, "SMALL", -1)
 
 
 @pytest.fixture
@@ -286,6 +294,7 @@ def run(store: JournaledHoldStore, clock: Clock, chance: random.Random, jumps_s:
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("max_segment_bytes", [500, 5000, 1 << 24])
+@pytest.mark.usefixtures("way_of_snapshots")
 def test_a_restart_changes_nothing(open_store: Open, clock: Clock, seed: int, max_segment_bytes: int) -> None:
     chance = random.Random(seed)  # noqa: S311  reproducible, nothing secret
     store = open_store(max_segment_bytes)
@@ -310,6 +319,7 @@ def test_a_restart_after_the_clock_jumped_about_forgets_no_budget(open_store: Op
         assert (used(store, BUDGET, PLACES, DAY), set(store._memory.open_holds())) == before
 
 
+@pytest.mark.usefixtures("way_of_snapshots")
 def test_a_long_journal_is_replaced_by_how_everything_stood(open_store: Open, tmp_path: Path) -> None:
     store = open_store(max_segment_bytes=4000)
     store.reserve_now("open", METERS, (CALL,), 60.0)
@@ -326,6 +336,7 @@ def test_a_long_journal_is_replaced_by_how_everything_stood(open_store: Open, tm
     assert used(open_store(), *METERS) == (600, 501, 1, 550)
 
 
+@pytest.mark.usefixtures("way_of_snapshots")
 def test_a_process_that_ends_between_two_segments_loses_nothing(open_store: Open, tmp_path: Path) -> None:
     store = open_store(max_segment_bytes=1000)
     store._is_closing.set()  # no thread: the segments stay as they are
