@@ -15,7 +15,7 @@ import pytest
 from gateway.domain.errors import StageUnavailableError
 from policies.meters import Demand, Meter
 from policies.segments import JournalInUseError
-from policies.stores.holds import journal
+from policies.stores.holds import journal as holds_journal
 from policies.stores.holds.base import Expired, Granted, Refused
 from policies.stores.holds.journal import JournaledHoldStore
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
@@ -42,7 +42,7 @@ class Clock:
 def way_of_snapshots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take snapshots of a small store as of a large one."""
     if request.param == "by_reading":
-        monkeypatch.setattr(journal, "SMALL", -1)
+        monkeypatch.setattr(holds_journal, "SMALL", -1)
 
 
 @pytest.fixture
