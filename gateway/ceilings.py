@@ -61,7 +61,7 @@ _WITHOUT_LIMIT: Final = frozenset({"compact", "embeddings"})
 _ONE_REQUEST: Final = Demand(1)
 
 
-class Ceilings(msgspec.Struct, frozen=True):
+class Ceilings(msgspec.Struct, frozen=True, gc=False):
     """What to hold for a request.
 
     Attributes:

@@ -106,7 +106,7 @@ NOTHING: Final = Demand(0, 0, 0, 0)
 """A call that consumed nothing."""
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """How a meter stands.
 
     Attributes:

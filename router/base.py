@@ -10,7 +10,7 @@ from gateway.domain.request import ModelRequest
 from gateway.domain.tier import TierName
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """A strategy's answer.
 
     Attributes:
@@ -35,7 +35,7 @@ class Option(msgspec.Struct, frozen=True):
     candidates: tuple[str, ...]
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who may answer a request, best first.
 
     Attributes:

@@ -16,7 +16,7 @@ CONCURRENCY_RETRY_S: Final = 1.0
 """What a caller refused for calls in flight is told to wait: places free up as answers end, nobody knows when."""
 
 
-class Granted(msgspec.Struct, frozen=True):
+class Granted(msgspec.Struct, frozen=True, gc=False):
     """A hold was made. Every standing includes it.
 
     Which meter is tightest: overall the one with the smallest share of its cap left, `(cap - used) / cap`, a cap of 0
@@ -62,7 +62,7 @@ class Refused(msgspec.Struct, frozen=True):
     resets_at: float | None
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """A hold was settled.
 
     Attributes:

@@ -56,7 +56,7 @@ class _Defined(msgspec.Struct, frozen=True, array_like=True, tag=0):
     meters: tuple[_Kept, ...]
 
 
-class _Reserved(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class _Reserved(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     at: float
     hold_id: str
     number: int
@@ -65,7 +65,7 @@ class _Reserved(msgspec.Struct, frozen=True, array_like=True, tag=1):
     lease_s: float
 
 
-class _Settled(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class _Settled(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
     """A hold was settled, released (nothing was consumed) or ended by its lease."""
 
     at: float
