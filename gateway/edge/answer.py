@@ -7,7 +7,7 @@ from litestar.types import Scope, Send
 
 from gateway.domain.errors import GatewayError, MethodNotAllowedError
 from gateway.edge.errors import ANTHROPIC, error_body, error_headers, status_of
-from gateway.edge.limits import limit_lines
+from gateway.edge.limits import with_limits
 from gateway.edge.wire import Wire
 from gateway.exchange import Exchange
 
@@ -63,7 +63,7 @@ async def send_error(send: Send, exchange: Exchange, error: GatewayError) -> Non
     """Send an error in the shape the caller's clients read."""
     exchange.error = error
     shape = exchange.shape
-    headers = [JSON, *error_headers(error), *limit_lines(exchange)]
+    headers = [JSON, *with_limits(error_headers(error), exchange)]
     await send_answer(send, exchange, status_of(error, shape), headers, error_body(error, exchange.request_id, shape))
 
 

@@ -23,7 +23,7 @@ from gateway.edge.body import read_body
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
 from gateway.edge.explain import ExplainedStream, explain_document
-from gateway.edge.limits import limit_lines
+from gateway.edge.limits import with_limits
 from gateway.edge.sse import HEADERS, error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import Exchange
@@ -142,8 +142,7 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
     decision = exchange.decision
     assert decision is not None  # noqa: S101  an answer without a decision does not exist
     headers = [JSON, *_decided(exchange.routed_model, decision.tier, decision.confidence, decision.reason)]
-    headers += reply.headers
-    headers += limit_lines(exchange)
+    headers += with_limits(reply.headers, exchange)
     if reply.dropped:
         dropped = _UNPRINTABLE.sub("?", ", ".join(reply.dropped)[:_MOST_DROPPED])
         headers.append((b"x-tierway-dropped", dropped.encode("ascii")))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
+from typing import Final
 
 from gateway.domain.errors import BudgetExhaustedError, RateLimitedError
 from gateway.domain.money import format_usd
@@ -18,7 +20,17 @@ from policies.refusals import moment
 from policies.windows import Window
 from router.tiers import DEGRADED
 
+_RATE_LIMIT: Final = b"anthropic-ratelimit-"
+
 Lines = list[tuple[bytes, bytes]]
+
+
+def with_limits(headers: Sequence[tuple[bytes, bytes]], exchange: Exchange) -> Lines:
+    """Return an upstream's headers and the caller's limits, which take the place of those of our account there."""
+    lines = limit_lines(exchange)
+    if lines and exchange.shape in ANTHROPIC:
+        headers = [line for line in headers if not line[0].startswith(_RATE_LIMIT)]
+    return [*headers, *lines]
 
 
 def limit_lines(exchange: Exchange) -> Lines:
@@ -95,7 +107,7 @@ def _rate_names(unit: Unit, cap: int, of_anthropic: bool) -> tuple[tuple[bytes, 
     """Return the line that names a limit, and the names of those of what is left and when all is."""
     what = b"requests" if unit == "requests" else b"tokens"
     if of_anthropic:
-        name = b"anthropic-ratelimit-" + what
+        name = _RATE_LIMIT + what
         return (name + b"-limit", b"%d" % cap), name + b"-remaining", name + b"-reset"
     return (b"x-ratelimit-limit-" + what, b"%d" % cap), b"x-ratelimit-remaining-" + what, b"x-ratelimit-reset-" + what
 

@@ -16,7 +16,7 @@ from gateway.domain.errors import (
     UpstreamTimeoutError,
 )
 from gateway.domain.usage import Usage
-from gateway.edge.limits import duration, limit_lines
+from gateway.edge.limits import duration, limit_lines, with_limits
 from gateway.exchange import Exchange
 from policies.fair_queue import AT_ONCE, Waited
 from policies.governor import FREE
@@ -316,3 +316,23 @@ def test_a_duration_is_never_too_short_and_never_a_second_too_long(seconds: floa
 
     assert seconds * 1000 <= told + 1e-6
     assert told < seconds * 1000 + (1000 if seconds >= 60 else 1.001)
+
+
+async def test_the_callers_limits_take_the_place_of_those_of_our_account() -> None:
+    theirs = [(b"anthropic-ratelimit-tokens-limit", b"9"), (b"anthropic-ratelimit-requests-limit", b"50"), (b"a", b"b")]
+    made = opened(requests=standing(RATE, 40))
+    made.shape = "messages"
+
+    sent = with_limits(theirs, made)
+
+    assert (b"a", b"b") in sent
+    assert [value for name, value in sent if name == b"anthropic-ratelimit-requests-limit"] == [b"100"]
+    assert not [name for name, _ in sent if name == b"anthropic-ratelimit-tokens-limit"]
+
+
+async def test_where_no_limit_counts_the_upstreams_lines_pass() -> None:
+    theirs = [(b"anthropic-ratelimit-tokens-limit", b"9")]
+    made = exchange()
+    made.shape = "messages"
+
+    assert with_limits(theirs, made) == theirs

@@ -14,7 +14,7 @@ from gateway.domain.errors import StageUnavailableError
 from gateway.redis.slot import slot_key
 from policies.meters import MAX_CAP, NOTHING, Demand, Meter
 from policies.stores.holds.base import Granted, HoldStore, Refused
-from policies.stores.holds.redis import RedisHoldStore
+from policies.stores.holds.redis import UNLISTED_MS, RedisHoldStore
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
 from tests.support.redis_server import RedisServer, hold_store, reached
 
@@ -117,6 +117,34 @@ async def test_a_hold_is_ended_by_a_replica_that_did_not_make_it(server: RedisSe
     assert await store.outstanding() == 0
     assert (await used(store))[2] == 0
     await other.close()
+
+
+async def test_a_hold_ended_by_a_killed_process_is_listed_by_another(server: RedisServer) -> None:
+    now = time.time()
+    killed, other = (hold_store(server.url, "acme", lambda: now) for _ in range(2))
+    await killed.reserve("a", METERS, CEILING, lease_s=5)
+    ended = await killed.sweep(now + 6)  # and nobody is told of it
+
+    assert [one.hold_id for one in ended] == ["a"]
+    assert await other.sweep(now + 7) == []
+    assert await other.sweep(now + 6 + UNLISTED_MS / 1000) == ended
+    assert await other.sweep(now + 60) == []
+    assert server.command("EXISTS", "tierway:{acme}:ended") == 0
+    await killed._redis.close()
+    await other.close()
+
+
+@pytest.mark.parametrize("closes", [False, True])
+async def test_a_hold_that_ended_is_forgotten_when_its_store_sweeps_again_or_closes(
+    server: RedisServer, store: RedisHoldStore, *, closes: bool
+) -> None:
+    await store.reserve("a", METERS, CEILING, lease_s=5)
+    assert len(await store.sweep(time.time() + 6)) == 1
+    assert server.command("HLEN", "tierway:{acme}:ended") == 1
+
+    await (store.close() if closes else store.sweep())
+
+    assert server.command("HLEN", "tierway:{acme}:ended") == 0
 
 
 async def test_a_hold_is_exchanged_by_a_replica_that_did_not_make_it(
