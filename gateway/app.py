@@ -38,9 +38,11 @@ from gateway.state.opening import open_state
 from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
 from gateway.upstreams.base import Upstream
 from gateway.upstreams.catalogue import build_upstream
+from gateway.upstreams.settings import HttpUpstream
 from policies.authenticate import KeyRing
 from policies.catalogue import build_sanitiser
 from policies.effective import Policy, PolicyBook, window_name
+from policies.fair_queue import SlotGate
 from policies.governor import Governor
 from policies.meters import Standing
 from policies.rollout import Rollout
@@ -106,6 +108,7 @@ class Gateway:
         self._changing = asyncio.Lock()
         self._settings = settings
         self._upstreams: dict[str, Upstream] = {}
+        self._gates: dict[str, SlotGate] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._standings: list[Standing] = []
         self.alerts = open_watch(settings.telemetry.alerts, self.budgets if tells_of_budgets else None)
@@ -311,6 +314,7 @@ class Gateway:
             sanitiser=build_sanitiser(settings.guard),
             limiter=self._governor,
             ledger=self._state.ledger,
+            gates=self._update_gates(settings),
             policies=policies,
             rollout=self._rollout,
             trial=trial,
@@ -324,6 +328,19 @@ class Gateway:
             relay_prices={name: round(usd * PER_MILLION) for name, usd in settings.relay.prices.items()},
         )
         return Version(settings, pipeline, fingerprint, time.time())
+
+    def _update_gates(self, settings: Settings) -> dict[str, SlotGate]:
+        """Return the places at each upstream, where requests may wait for one; those that are taken stay taken."""
+        queue = settings.organisation.queue
+        if queue is None:
+            return {}
+        for name, upstream in settings.upstreams.items():
+            if not isinstance(upstream, HttpUpstream):
+                continue
+            gate = self._gates.setdefault(name, SlotGate(upstream.max_connections, queue.max_length))
+            gate.resize(upstream.max_connections)
+            gate.queue.max_length = queue.max_length
+        return {name: gate for name, gate in self._gates.items() if name in settings.upstreams}
 
     def _make_ring(self, settings: Settings) -> KeyRing:
         ring = KeyRing(settings.organisation, may_be_open=is_loopback(self._host), throttle=self.throttle)
@@ -392,6 +409,9 @@ class Gateway:
         yield gauge("tierway_queue_length", "Requests that wait for a limit.", "state", {"waiting": float(room.length)})
         ended = {"admitted": float(room.admitted), "gave_up": float(room.gave_up), "refused": float(room.refused)}
         yield counter("tierway_queue_ended", "Requests that waited for a limit, by what came of it.", "result", ended)
+        seconds = {key: left for key, left in self.alerts.forecasts().items() if not key.startswith("key:")}
+        text = "Seconds until a budget of the organisation or a team is empty at the rate of now."
+        yield gauge("tierway_budget_exhausted_in_seconds", text, "budget", seconds)
         refused = {pair: float(count) for pair, count in governor.refused.items()}
         yield counter("tierway_limit_refusals", "Requests refused by a limit.", ("level", "unit"), refused)
         yield gauge(

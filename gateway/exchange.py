@@ -15,6 +15,7 @@ from gateway.upstreams.base import Reply
 from gateway.upstreams.transport import Patience
 from policies.base import Hold
 from policies.effective import Policy
+from policies.fair_queue import AT_ONCE
 from router.base import Decision, Option
 
 CLIENT_CLOSED_REQUEST = 499
@@ -46,6 +47,7 @@ class Exchange:
         hold: what is held for the request.
         reserved_at: when it was held, seconds since the epoch.
         held_options: who may answer within what is held, best first.
+        waited: how it waited for a place at its upstream; how it waited for a limit, its hold knows.
         output_limit: the length of the answer that the request is sent with, None for its own.
     """
 
@@ -53,7 +55,7 @@ class Exchange:
         "_closers", "_settler", "address", "attempts", "caller", "cost_microusd", "decision", "error", "first_byte_s",
         "headers", "held_options", "hit", "hold", "hold_id", "miss_reason", "output_limit", "patience", "policy",
         "query", "reply", "request", "request_id", "reserved_at", "route", "routed_model", "shape", "started",
-        "status", "upstream", "upstream_s", "usage", "user",
+        "status", "upstream", "upstream_s", "usage", "user", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +96,7 @@ class Exchange:
         self.reserved_at = 0.0
         self.held_options: tuple[Option, ...] = ()
         self.output_limit: int | None = None
+        self.waited = AT_ONCE
         self._settler: Callable[[], Awaitable[None]] | None = None
         self._closers: list[Callable[[], Awaitable[None]]] = []
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -49,6 +50,7 @@ from gateway.domain.errors import (
     ShuttingDownError,
     StageUnavailableError,
     UpstreamError,
+    UpstreamOverloadedError,
     UpstreamTimeoutError,
 )
 from gateway.domain.request import ModelRequest
@@ -72,6 +74,7 @@ from gateway.upstreams.settings import Model
 from gateway.upstreams.translating import ask
 from policies.base import Authenticator, Limiter, Sanitiser
 from policies.effective import PolicyBook
+from policies.fair_queue import NotAdmittedError, SlotGate
 from policies.rollout import Rollout
 from policies.staging import Trial
 from policies.stores.ledgers.base import Ledger
@@ -97,6 +100,7 @@ class Pipeline:
         rollout: Rollout | None = None,
         trial: Trial | None = None,
         ledger: Ledger | None = None,
+        gates: Mapping[str, SlotGate] | None = None,
         cache: ExactCache | None,
         models: Mapping[str, Model],
         upstreams: Mapping[str, Upstream],
@@ -128,6 +132,7 @@ class Pipeline:
             has_cache=cache is not None,
         )
         self._ledger = ledger
+        self._gates = gates or {}
         self._relays_to = relays_to
         self.cache_failures = 0
 
@@ -274,17 +279,43 @@ class Pipeline:
             query=exchange.query,
             max_output_tokens=model.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
         )
+        leave = await self._take_place(exchange, model.upstream)
         asked_at = time.perf_counter()
         try:
             reply = await ask(self._upstreams[model.upstream], call)
+        except BaseException:
+            await leave()
+            raise
         finally:
             exchange.upstream_s += time.perf_counter() - asked_at
         if isinstance(reply, PlainReply):
+            await leave()
             exchange.usage = reply.usage
             exchange.cost_microusd = self._cost(exchange, reply.usage)
         else:
+            exchange.on_close(leave)
             exchange.on_close(reply.close)
         return reply
+
+    async def _take_place(self, exchange: Exchange, upstream: str) -> Callable[[], Awaitable[None]]:
+        """Wait for a place at an upstream that takes no more, teams in their shares, where policy lets requests wait.
+
+        Returns:
+            What gives the place back.
+        """
+        policy, gate = exchange.policy, self._gates.get(upstream)
+        if gate is None or policy is None or policy.queue is None:
+            return _nothing_to_leave
+        until = min(exchange.patience.deadline, exchange.patience.loop.time() + policy.queue.max_wait_s)
+        place = AsyncExitStack()
+        try:
+            waited = await place.enter_async_context(gate.slot(policy.team, policy.weight, 1, until))
+        except NotAdmittedError as error:
+            message = f"The upstream '{upstream}' takes no more requests at the moment, and waiting did not help."
+            raise UpstreamOverloadedError(message) from error
+        if waited.position:
+            exchange.waited = waited
+        return place.aclose
 
     async def _settle(self, exchange: Exchange) -> None:
         """Charge what was consumed. A failure here is loud, but the answer goes out."""
@@ -334,6 +365,10 @@ class Pipeline:
             await cache.store(key, reply.body, reply.usage, reply.answered_model)
         except Exception:  # noqa: BLE001  as in `_look_up`
             self.cache_failures += 1
+
+
+async def _nothing_to_leave() -> None:
+    """Give back no place: none was needed."""
 
 
 def token_of(headers: Mapping[bytes, bytes]) -> str | None:

@@ -223,8 +223,7 @@ class Governor:
         while True:
             await asyncio.sleep(TEND_S)
             try:
-                for one in await self.tend():
-                    await note(one)
+                await asyncio.gather(*map(note, await self.tend()))
             except StageUnavailableError:  # the store is lost, which it tells of itself; leases end later
                 continue
             except Exception:

@@ -205,21 +205,6 @@ def parse_window(text: str, zone: str = "UTC") -> Window:
     return SlidingWindow(int(found[1]) * _SECONDS[found[2]])
 
 
-def parse_rate(text: str) -> tuple[int, SlidingWindow]:
-    """Read a rate in the notation of `limits`, such as `100/minute` or `5 per 2 hours`.
-
-    Returns:
-        How many, and the sliding window they are counted in.
-
-    Raises:
-        ValueError: it is no rate, or its window is too long.
-    """
-    from limits import parse  # noqa: PLC0415  importing it takes 0.1 s, which only files with rates should pay
-
-    item = parse(text)
-    return item.amount, SlidingWindow(item.get_expiry())
-
-
 @lru_cache(maxsize=64)
 def _zone(name: str) -> dt.tzinfo:
     if name == "UTC":  # known without a database, which small images lack

@@ -49,8 +49,9 @@ def limit_lines(exchange: Exchange) -> Lines:
         for standing in (granted.requests, granted.tokens, granted.budget):
             if standing is not None:
                 lines += _standing(standing, exchange, hold)
-    if hold.waited is not AT_ONCE:
-        lines += _queue(hold.waited)
+    waited = hold.waited if exchange.waited is AT_ONCE else exchange.waited
+    if waited is not AT_ONCE:
+        lines += _queue(waited)
     if exchange.output_limit is not None:
         lines.append((b"x-tierway-clamped", b"max_output_tokens=%d" % exchange.output_limit))
     decision = exchange.decision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any, Final
@@ -12,17 +13,19 @@ from litestar import Request, Router, get
 from litestar.datastructures import State
 from litestar.params import QueryParameter
 
-from gateway.domain.errors import InvalidRequestError
+from gateway.domain.errors import InvalidRequestError, NotFoundError
 from gateway.domain.money import PER_MILLION
 from gateway.edge.current import Current
 from gateway.edge.paging import limit_of
 from policies.bounds import ASSUMED, bound_of, budgets
+from policies.derivation import Drift, derive_batches, drifts
 from policies.effective import PolicyBook
 from policies.explanation import Explanation, explain, view_of
 from policies.meters import Meter, Standing
 from policies.refusals import limit_name
 from policies.settings import LevelSettings
 from policies.standings import standings
+from policies.stores.ledgers.base import UsageRecord
 
 _PAGE: Final = 100
 _LONGEST_PAGE: Final = 1000
@@ -46,6 +49,23 @@ class BudgetView(msgspec.Struct, kw_only=True):
     remaining_usd: float
     resets_at: float | None
     """The moment by which all that is counted has left the window, seconds since the epoch."""
+
+
+class DriftView(msgspec.Struct, kw_only=True):
+    """A budget of which the ledger says otherwise than the counters; amounts in US dollars."""
+
+    level: str
+    budget: str
+    counted_usd: float
+    derived_usd: float
+    drift_usd: float
+    """By how much more is counted: calls in flight, which the ledger does not know yet, count at their ceilings."""
+
+
+class DriftList(msgspec.Struct):
+    """The budgets that ledger and counters disagree about, the largest difference first."""
+
+    data: list[DriftView]
 
 
 class BoundView(BudgetView, kw_only=True):
@@ -207,10 +227,40 @@ async def list_budgets(
     return BudgetList([BudgetView(**_budget(one)) for one in stood], following)
 
 
+@get("/budgets/drift", summary="Derive budgets from the ledger")
+async def show_drift(request: _Request, state: State) -> DriftList:
+    """Derive every budget from the ledger, and show those that are counted otherwise.
+
+    Budgets of end users are left out: counters know digests of their names only.
+    """
+    _refuse_others(request, ())
+    current: Current = state.current
+    if current.ledger is None:
+        raise NotFoundError("There is no usage ledger: 'telemetry.ledger' of the settings is null.", code="ledger_off")
+    policies = current.version.pipeline.policies
+
+    def budgets_of(record: UsageRecord) -> list[Meter]:
+        return [meter for meter in policies.of_key(record.team, record.key).meters if meter.unit == "microusd"]
+
+    derived = await derive_batches(current.ledger.records(), budgets_of, time.time())
+    found = await drifts(derived, current.governor.store)
+    return DriftList([_drift(one) for one in found])
+
+
 def policy_router() -> Router:
     """Return the routes of `/policy` and `/budgets`."""
-    handlers = [show_effective, show_bounds, show_staging, list_budgets]
+    handlers = [show_effective, show_bounds, show_staging, list_budgets, show_drift]
     return Router("/", route_handlers=handlers, tags=["admin"])
+
+
+def _drift(drift: Drift) -> DriftView:
+    return DriftView(
+        level=drift.meter.level,
+        budget=limit_name(drift.meter),
+        counted_usd=drift.counted / PER_MILLION,
+        derived_usd=drift.derived / PER_MILLION,
+        drift_usd=drift.difference / PER_MILLION,
+    )
 
 
 async def _page(current: Current, team: str, limit: str, after: str) -> tuple[list[Standing], str | None]:

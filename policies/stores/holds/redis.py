@@ -34,6 +34,10 @@ UNDO_MS: Final = 60_000
 SWEPT_AT_ONCE: Final = 100
 """Holds looked at in one step of a sweep."""
 
+UNLISTED_MS: Final = 10_000
+"""After which a hold that ended is listed by another store: the one that ended it, which sweeps once a second, has not
+swept again."""
+
 _LUA: Final = Path(__file__).parent.parent / "lua"
 _UNKNOWN: Final = Settled(NOTHING, was_known=False)
 _FOR_EVER: Final = float("inf")
@@ -88,7 +92,8 @@ class RedisHoldStore:
         self._redis.add_scripts((_RESERVE, _EXCHANGE, _SETTLE, _RELEASE, _SWEEP, _STANDING, _EXTEND))
         self._clock, self._on_expiry = clock, on_expiry
         self._prefix = slot_key(organisation).encode()
-        self._leases = self._prefix + b"leases"
+        self._leases, self._ended = self._prefix + b"leases", self._prefix + b"ended"
+        self._listed: tuple[str, ...] = ()
         self._holds: dict[str, _Hold] = {}
         self._plans: dict[int, Plan] = {}
         self._moments: dict[Window | None, Moment] = {}
@@ -212,19 +217,24 @@ class RedisHoldStore:
     async def sweep(self, now: float | None = None) -> list[Expired]:
         """End the holds whose lease is over; see `HoldStore.sweep`.
 
-        Meters that count nothing are forgotten by Redis itself.
+        Meters that count nothing are forgotten by Redis itself. What ended is remembered there until the store that
+        listed it sweeps again or closes; where its process is killed before, another store lists it.
         """
         now = self._clock() if now is None else now
+        if self._listed:
+            await self._redis.call(pack("HDEL", self._ended, *self._listed))
+            self._listed = ()
         for hold_id in [hold_id for hold_id, hold in self._holds.items() if hold.lease_until <= now]:
             del self._holds[hold_id]
         # Beyond the longest lease only a clock that has jumped back or another replica's longer lease explains an end.
         late = pack("ZRANGEBYSCORE", self._leases, f"({milliseconds(now + self._longest_lease_s)}", "+inf")
-        expired = await self._end(await self._redis.call(late), now)
+        expired = await self._unlisted(now) + await self._end(await self._redis.call(late), now)
         over = pack("ZRANGEBYSCORE", self._leases, "-inf", milliseconds(now), "LIMIT", 0, SWEPT_AT_ONCE)
         while ids := await self._redis.call(over):
             expired += await self._end(ids, now)
             if len(ids) < SWEPT_AT_ONCE:
                 break
+        self._listed = tuple(one.hold_id for one in expired)
         return expired
 
     async def standing(self, meters: Sequence[Meter]) -> tuple[Standing, ...]:
@@ -246,6 +256,9 @@ class RedisHoldStore:
 
     async def close(self) -> None:
         """Send what waits, for two seconds at most, and disconnect."""
+        if self._listed:
+            _ = self._redis.keep(pack("HDEL", self._ended, *self._listed))
+            self._listed = ()
         await self._redis.close()
 
     def _hold_key(self, hold_id: str) -> bytes:
@@ -266,10 +279,14 @@ class RedisHoldStore:
     def _release_command(self, plan: Plan, hold_id: str, token: str = "") -> bytes:
         return self._command(_RELEASE, plan, hold_id, token.encode(), b"%d" % UNDO_MS)
 
-    def _command(self, script: Script, plan: Plan, hold_id: str, *arguments: bytes) -> bytes:
-        keys = bulk(self._leases) + bulk(self._hold_key(hold_id)) + plan.keys
+    def _sweep_command(self, plan: Plan, hold_id: str, *arguments: bytes) -> bytes:
+        return self._command(_SWEEP, plan, hold_id, *arguments, last_key=bulk(self._ended))
+
+    def _command(self, script: Script, plan: Plan, hold_id: str, *arguments: bytes, last_key: bytes = b"") -> bytes:
+        keys = bulk(self._leases) + bulk(self._hold_key(hold_id)) + plan.keys + last_key
         shown = (hold_id.encode(), plan.digest, *arguments)
-        return head(script, 2 + len(plan.meters), len(shown)) + keys + b"".join(map(bulk, shown))
+        count = 2 + len(plan.meters) + bool(last_key)
+        return head(script, count, len(shown)) + keys + b"".join(map(bulk, shown))
 
     def _exchange_command(self, hold_id: str, before: Plan, plan: Plan, demand: Demand, now: float) -> bytes:
         places = {meter.key: place for place, meter in enumerate(before.meters, 1)}
@@ -329,6 +346,20 @@ class RedisHoldStore:
             return 0
         return 0
 
+    async def _unlisted(self, now: float) -> list[Expired]:
+        """Take over what ended in the sweep of a store that was gone before anybody could have written it down."""
+        found = await self._redis.call(pack("HGETALL", self._ended))
+        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        orphans = []
+        for hold_id, packed in pairs:
+            at_ms, charged, demand = _decode(packed)
+            if at_ms <= milliseconds(now) - UNLISTED_MS:
+                # Listed again should this process be killed now; two stores at once would write the same record twice.
+                again = _encode([milliseconds(now), charged, demand])
+                await self._redis.call(pack("HSET", self._ended, hold_id, again))
+                orphans.append(Expired(hold_id.decode(), Demand(*demand), bool(charged)))
+        return orphans
+
     async def _end(self, ids: list[bytes], now: float) -> list[Expired]:
         ended = await asyncio.gather(*(self._end_one(hold_id.decode(), now) for hold_id in ids))
         return [one for one in ended if one is not None]
@@ -339,7 +370,7 @@ class RedisHoldStore:
         while reply == _OTHER_METERS:
             plan = await self._find_plan(hold_id) or self._plan(())
             rule = b"1" if charges else b"0"
-            reply = await self._redis.call(self._command(_SWEEP, plan, hold_id, b"%d" % milliseconds(now), rule))
+            reply = await self._redis.call(self._sweep_command(plan, hold_id, b"%d" % milliseconds(now), rule))
         if not isinstance(reply, bytes):
             return None
         self._holds.pop(hold_id, None)

@@ -25,6 +25,9 @@ log = logging.getLogger("tierway")
 MOVE_S: Final = 0.5
 """Seconds for which records gather before they are moved in one commit."""
 
+LOSS_SHOWN_S: Final = 5.0
+"""Seconds for which it is told that a record was lost: nothing announces that the next one would be kept."""
+
 RETRY_S: Final = 5.0
 """Seconds between tries while they cannot be moved."""
 
@@ -47,9 +50,6 @@ class EmbeddedLedger:
         retention_days: how long records are kept.
         move_s: seconds for which records gather before they are moved.
 
-    Attributes:
-        complaint: why records cannot be moved, empty when they can.
-
     Raises:
         JournalInUseError: another ledger writes there.
         OSError: the folder cannot be made or read.
@@ -65,7 +65,7 @@ class EmbeddedLedger:
         move_s: float = MOVE_S,
     ) -> None:
         self.written = self.failed = 0
-        self.complaint = ""
+        self._complaint, self._lost_until = "", 0.0
         self._clock, self._retention_days, self._move_s = clock, retention_days, move_s
         self._moved = 0
         self._segments = Segments(folder_of(state))
@@ -81,6 +81,12 @@ class EmbeddedLedger:
         """Return how many records of this process wait to be moved into SQLite."""
         return self.written - self._moved
 
+    @property
+    def complaint(self) -> str:
+        """Return why records cannot be moved, or that they are lost, empty when all is well."""
+        is_losing = 0 < self._lost_until - self._clock() <= LOSS_SHOWN_S  # more after a clock has jumped back
+        return self._complaint or ("usage cannot be written down, and is lost" if is_losing else "")
+
     async def append(self, record: UsageRecord) -> None:
         """Keep a record; see `Ledger.append`."""
         self.append_now(record)
@@ -89,6 +95,7 @@ class EmbeddedLedger:
         """Keep a record; see `Ledger.append`. It must be called in the event loop's thread."""
         if not self._segments.append(framed(encode(record))):
             self.failed += 1
+            self._tell_of_loss()
             return
         self.written += 1
         if self._mover is None and not self._is_closed:
@@ -147,8 +154,8 @@ class EmbeddedLedger:
 
     async def _keep_moving(self) -> None:
         """Move what gathers; this task ends when nothing is left, and the next record makes another."""
-        while self.lag or self.complaint:
-            await asyncio.sleep(RETRY_S if self.complaint else self._move_s)
+        while self.lag or self._complaint:
+            await asyncio.sleep(RETRY_S if self._complaint else self._move_s)
             await self._flush()
         self._mover = None
 
@@ -161,15 +168,15 @@ class EmbeddedLedger:
         if self._is_closed:
             raise StageUnavailableError("the ledger is closed")
         await self._flush()
-        if self.complaint:
-            raise StageUnavailableError(self.complaint)
+        if self._complaint:
+            raise StageUnavailableError(self._complaint)
 
     async def _flush(self) -> None:
         """Move what was appended until now, unless all of it has been."""
-        if not self.lag and not self.complaint:
+        if not self.lag and not self._complaint:
             return
         number, written = self._segments.number, self.written
-        is_held_back = bool(self.complaint) and self._segments.size < _HELD_BACK_BYTES
+        is_held_back = bool(self._complaint) and self._segments.size < _HELD_BACK_BYTES
         has_ended = not is_held_back and self._segments.begin()
         move = asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._move(number, has_ended=has_ended))
         # Shielded: a caller who leaves must not take the move out of the thread's queue.
@@ -206,11 +213,17 @@ class EmbeddedLedger:
         except OSError:
             log.exception("the ledger's files could not be put on the disk")
 
+    def _tell_of_loss(self) -> None:
+        now = self._clock()
+        if now >= self._lost_until:
+            log.warning("usage cannot be written down, and is lost")
+        self._lost_until = now + LOSS_SHOWN_S
+
     def _complain(self, complaint: str) -> None:
         """Say what is wrong once until it is well again: a broken disk must not fill the log too."""
-        if complaint and complaint != self.complaint:
+        if complaint and complaint != self._complaint:
             log.warning("%s", complaint)
-        self.complaint = complaint
+        self._complaint = complaint
 
 
 class LedgerReader:

@@ -147,9 +147,9 @@ local function grant(tier, meters, counters)
 end
 
 -- Close the hold in KEYS[2], whose id is ARGV[1] and whose meters are KEYS[3..], and change them by `sign` times the
--- amounts, which stand in the order of the units. `held` is what the hold remembers of its meters.
+-- amounts, which stand in the order of the units. `held` is what the hold remembers of its meters, after a digest.
 local function close(held, amounts, sign)
-  for i = 1, #KEYS - 2 do
+  for i = 1, (#held - 1) / 2 do
     local by = sign * amounts[held[2 * i]]
     if by ~= 0 then
       change(KEYS[i + 2], held[2 * i + 1], by)

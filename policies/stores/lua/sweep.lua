@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   sorted set of the open holds by the end of their lease
 -- KEYS[2]   the hold
--- KEYS[3..] its meters
+-- KEYS[3..] its meters, and last the hash of what ended, by id, as long as nobody has said that it is written down
 -- ARGV[1]   id of the hold
 -- ARGV[2]   digest of the meters' keys
 -- ARGV[3]   now, milliseconds since the epoch
@@ -10,8 +10,8 @@
 -- Returns   packed: requests, input tokens, output tokens, micro-dollars held; 0 when it is not over or not open; -1 when
 --           it has other meters.
 --
--- Invariant: a hold ends once, and its place among the calls in flight is free either way. After a clock has jumped back,
--- a lease lasts no longer than it was given for.
+-- Invariant: a hold ends once, its place among the calls in flight is free either way, and it stands in the last key from
+-- then on. After a clock has jumped back, a lease lasts no longer than it was given for.
 
 local ends = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or nil)
 if not ends then
@@ -35,6 +35,7 @@ if held[1] ~= ARGV[2] then
   return -1
 end
 local demand = cmsgpack.unpack(hold[2])
+redis.call('HSET', KEYS[#KEYS], ARGV[1], cmsgpack.pack({now, tonumber(ARGV[4]), demand}))
 if ARGV[4] == '1' then
   demand = {0, 0, 0, 0}
 end

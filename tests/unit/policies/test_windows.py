@@ -15,7 +15,6 @@ from policies.windows import (
     TotalWindow,
     Window,
     milliseconds,
-    parse_rate,
     parse_window,
 )
 
@@ -89,25 +88,6 @@ def test_an_unknown_zone_is_refused(zone: str) -> None:
 def test_a_calendar_unit_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="not 'year'"):
         CalendarWindow("year")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("text", "rate"),
-    [
-        ("100/minute", (100, SlidingWindow(60))),
-        ("5 per 2 hours", (5, SlidingWindow(7200))),
-        ("1/second", (1, SlidingWindow(1))),
-        ("10/day", (10, SlidingWindow(86_400))),
-    ],
-)
-def test_a_rate_is_a_number_in_a_sliding_window(text: str, rate: tuple[int, SlidingWindow]) -> None:
-    assert parse_rate(text) == rate
-
-
-@pytest.mark.parametrize("text", ["", "many/minute", "5", "5/fortnight", "1 per 9 years"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  the library words it
-        parse_rate(text)
 
 
 def test_a_minute_has_sixty_buckets_and_a_second_ten() -> None:

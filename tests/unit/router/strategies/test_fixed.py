@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from router.base import Choice
 from gateway.domain.tier import TIERS, TierName
+from router.base import Choice
 from router.settings import RouterSettings
 from router.strategies.fixed import Fixed
 from tests.support.build import chat_request

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,8 +9,8 @@ import msgspec
 import pytest
 from litestar.datastructures import State
 
-from gateway.domain.errors import InvalidRequestError
-from gateway.edge.admin.policy import list_budgets, show_bounds, show_effective, show_staging
+from gateway.domain.errors import InvalidRequestError, NotFoundError
+from gateway.edge.admin.policy import list_budgets, show_bounds, show_drift, show_effective, show_staging
 from gateway.settings import Settings
 from policies.authenticate import make_key
 from policies.effective import PolicyBook
@@ -20,7 +21,9 @@ from policies.settings import Budget, LevelSettings
 from policies.staging import StagedPolicies
 from policies.stores.holds.memory import MemoryHoldStore
 from policies.stores.keys.memory import MemoryKeyStore
+from policies.stores.ledgers.memory import MemoryLedger
 from tests.support.policy import settings_of
+from tests.support.usage import usage_record
 
 NOW = 1_800_000_000.0
 RULES: dict[str, Any] = {
@@ -56,13 +59,15 @@ class Running:
             policies=self.policies, admission=SimpleNamespace(rollout=self.rollout), unpriced=unpriced
         )
         version = SimpleNamespace(settings=settings, pipeline=self.pipeline)
-        self.state = State({"current": SimpleNamespace(version=version, governor=self.governor, keys=self.keys)})
+        self.ledger: MemoryLedger | None = None
+        self.version = version
 
     async def ask(self, route: Any, /, **parameters: str) -> Any:
         """Return what a route answers."""
         sent = SimpleNamespace(query_params=parameters)
         known = {name: value for name, value in parameters.items() if name != "unknown"}
-        return json.loads(msgspec.json.encode(await route.fn(sent, self.state, **known)))
+        current = SimpleNamespace(version=self.version, governor=self.governor, keys=self.keys, ledger=self.ledger)
+        return json.loads(msgspec.json.encode(await route.fn(sent, State({"current": current}), **known)))
 
     async def hold(self, key: str, microusd: int, user: str | None = None) -> None:
         team, _, name = key.partition("/")
@@ -201,3 +206,18 @@ async def test_staging_tells_whom_new_rules_would_deny_most_often_first(running:
         {"key": "b/y", "limit": "tiers", "count": 2},
         {"key": "a/x", "limit": "models", "count": 1},
     ]
+
+
+async def test_what_the_ledger_says_is_told_where_counters_say_otherwise(running: Running) -> None:
+    running.ledger = MemoryLedger()
+    await running.ledger.append(usage_record(team="search", key="ci", at=time.time(), cost_microusd=250_000))
+
+    found = await running.ask(show_drift)
+
+    told = sorted((one["level"], one["derived_usd"], one["counted_usd"]) for one in found["data"])
+    assert told == [("key 'search/ci'", 0.25, 0.0), ("organisation 'default'", 0.25, 0.0), ("team 'search'", 0.25, 0.0)]
+
+
+async def test_without_a_ledger_nothing_is_derived(running: Running) -> None:
+    with pytest.raises(NotFoundError, match=r"telemetry\.ledger"):
+        await running.ask(show_drift)

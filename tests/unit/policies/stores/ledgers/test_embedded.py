@@ -17,7 +17,7 @@ import pytest
 from gateway.domain.errors import StageUnavailableError
 from policies.segments import JournalInUseError, framed
 from policies.stores.ledgers.base import UsageQuery, UsageRecord
-from policies.stores.ledgers.embedded import EmbeddedLedger, LedgerReader, file_of, folder_of
+from policies.stores.ledgers.embedded import LOSS_SHOWN_S, EmbeddedLedger, LedgerReader, file_of, folder_of
 from tests.support.usage import START, usage_record
 
 KILLS = 50
@@ -164,6 +164,27 @@ async def test_a_full_disk_counts_a_record_as_failed_and_raises_nothing(open_led
     assert await ids(ledger) == [kept.id]
 
 
+async def test_a_record_that_is_lost_is_told_of_for_some_seconds(
+    state: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    moments = [START]
+    ledger = EmbeddedLedger(state, lambda: moments[-1], move_s=3600.0)
+    disk.is_full = True
+    for _ in range(3):
+        await ledger.append(usage_record())
+    disk.is_full = False
+
+    def complaint_at(moment: float) -> str:
+        moments.append(moment)
+        return ledger.complaint
+
+    told = "usage cannot be written down, and is lost"
+    assert [complaint_at(START + later) for later in (0, LOSS_SHOWN_S - 1)] == [told] * 2
+    assert [complaint_at(START + later) for later in (LOSS_SHOWN_S, -3600)] == [""] * 2
+    assert caplog.text.count("usage cannot be written down") == 1
+    await ledger.close()
+
+
 async def test_records_wait_while_sqlite_fails_and_are_moved_when_it_is_well(
     open_ledger: Open, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +240,17 @@ async def test_bytes_that_are_no_record_are_left_out_and_counted(open_ledger: Op
 
     assert await ids(ledger) == [kept.id]
     assert (ledger.written, ledger.failed) == (1, 1)
+
+
+async def test_records_are_known_to_the_next_process_by_their_ids(open_ledger: Open) -> None:
+    ledger = open_ledger()
+    await ledger.append(kept := usage_record())
+    await ledger.append(usage_record())
+    abandon(ledger)
+
+    known = open_ledger().known([kept.id, "another"])
+
+    assert known == [kept]
 
 
 async def test_a_second_process_may_not_write(open_ledger: Open, state: Path) -> None:
