@@ -14,6 +14,7 @@ import pytest
 from policies.meters import NOTHING, Demand, Meter, Unit
 from policies.stores.holds.base import CONCURRENCY_RETRY_S, Expired, Granted, HoldStore, Refused, Settled
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow, Window, milliseconds
+from tests.support.clock import Clock
 from tests.support.members import HOLD_STORES
 
 START = 1_800_000_000.0
@@ -23,17 +24,9 @@ MINUTE, SECOND, DAY, TOTAL = SlidingWindow(60), SlidingWindow(1), CalendarWindow
 LEASE_S = 30.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture(params=HOLD_STORES)

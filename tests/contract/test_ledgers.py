@@ -24,6 +24,7 @@ from policies.stores.ledgers.base import (
     UsageRecord,
     UsageRow,
 )
+from tests.support.clock import Clock
 from tests.support.members import LEDGERS
 from tests.support.usage import START, usage_record
 
@@ -31,17 +32,9 @@ DAY_S = 86_400.0
 HOUR_S = 3600.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture(params=LEDGERS)

@@ -21,6 +21,7 @@ from gateway.domain.errors import StageUnavailableError
 from gateway.stored import sqlite
 from gateway.stored.base import MAX_TEXT, Record, ResponseStore
 from gateway.stored.sqlite import SqliteResponseStore
+from tests.support.clock import Clock
 from tests.support.members import RESPONSE_STORES
 from tests.support.moment import Moment
 
@@ -40,17 +41,9 @@ HOSTILE = [
 ]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture(params=RESPONSE_STORES)

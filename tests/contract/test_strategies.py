@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.domain.chat import ChatRequest
+from gateway.domain.tier import TIERS
 from router.base import Strategy
 from router.catalogue import STRATEGIES, build_strategy
-from gateway.domain.tier import TIERS
 from tests.support.build import chat_request
 from tests.support.members import STRATEGIES as FIXTURES
 

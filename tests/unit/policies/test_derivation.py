@@ -13,6 +13,7 @@ from policies.stores.holds.memory import MemoryHoldStore
 from policies.stores.ledgers.base import UsageRecord
 from policies.stores.ledgers.memory import MemoryLedger
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
+from tests.support.clock import Clock
 from tests.support.usage import START, usage_record
 
 CAP = 10**15
@@ -33,20 +34,12 @@ def meters_of(record: UsageRecord) -> Sequence[Meter]:
     )
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def used(standings: Sequence[Standing]) -> dict[str, int]:
     return {one.meter.key: one.used for one in standings}
 
 
 def settled_by_a_store(records: Sequence[UsageRecord], now: float) -> MemoryHoldStore:
-    clock = Clock()
+    clock = Clock(START)
     store = MemoryHoldStore(clock)
     for record in sorted(records, key=lambda one: one.at):
         clock.now = record.at

@@ -23,6 +23,7 @@ from policies.settings import (
 )
 from policies.stores.holds.base import Expired, Granted, Refused
 from policies.stores.holds.memory import MemoryHoldStore
+from tests.support.clock import Clock
 from tests.support.virtual_time import in_virtual_time
 
 START = 1_800_000_000.0
@@ -33,19 +34,11 @@ DEARER = (Demand(1, microusd=400), Demand(1, microusd=200), Demand(1, microusd=1
 """What a call may cost at each of `ALL_TIERS`."""
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class House:
     """A governor over counters in memory, and what one organisation says of a key."""
 
     def __init__(self, store: MemoryHoldStore | None = None, **organisation: Any) -> None:
-        self.clock = Clock()
+        self.clock = Clock(START)
         self.store = MemoryHoldStore(self.clock) if store is None else store
         self.governor = Governor(self.store)
         key = organisation.pop("of_key", LevelSettings())
@@ -496,7 +489,7 @@ async def test_a_hold_that_nobody_renews_is_charged_at_its_bound_and_counted() -
 
 @in_virtual_time
 async def test_a_hold_that_is_given_back_when_its_lease_ends_costs_nothing() -> None:
-    clock = Clock()
+    clock = Clock(START)
     house = House(MemoryHoldStore(clock, "release"), budgets=(Budget(usd=1, window="total"),))
     await house.store.reserve("of-a-killed-process", house.policy.meters, (CALL,), lease_s=60)
     clock.now += 60

@@ -17,17 +17,10 @@ from gateway.domain.errors import (
 )
 from policies.rollout import Rollout, is_denial
 from policies.settings import OrganisationSettings
+from tests.support.clock import Clock
 
 STAGED: dict[str, Any] = {"shadow_s": 60, "watch_s": 100, "max_denial_rise": 0.1, "min_count": 10}
 AT_ONCE: dict[str, Any] = {**STAGED, "shadow_s": 0}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 5000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def organisation(cap: int, staging: dict[str, Any] | None = None, **fields: Any) -> OrganisationSettings:
@@ -37,7 +30,7 @@ def organisation(cap: int, staging: dict[str, Any] | None = None, **fields: Any)
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(5000.0)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import TTL_S, Bound, Kept, StoredResponses
 from gateway.stored.sealing import Sealer
 from gateway.stored.sqlite import SqliteResponseStore
+from tests.support.clock import Clock
 
 DAY_S = 24 * 3600.0
 KEY = Secret("correct horse battery staple, twice over")
@@ -29,14 +30,6 @@ OUTPUT: list[dict[str, Any]] = [
 ]
 RESPONSE = json.dumps({"id": "resp_ab12", "output": OUTPUT}).encode()
 ITEMS = b'[{"role":"user","content":"the prompt"}]'
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class BrokenStore(MemoryResponseStore):
@@ -66,7 +59,7 @@ class CountingStore(MemoryResponseStore):
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture(params=["memory", "memory and disk", "one disk"])

@@ -13,6 +13,7 @@ from policies.stores import debts as module
 from policies.stores.holds.base import Granted
 from policies.stores.holds.memory import MemoryHoldStore
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
+from tests.support.clock import Clock
 from tests.support.redis_server import RedisServer, reached
 from tests.support.resilience import Replica
 
@@ -27,17 +28,9 @@ PLACES = Meter("org|concurrency", "organisation", "concurrency", 50, None)
 METERS = (MINUTE, TOKENS, DAY, TOTAL, PLACES)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

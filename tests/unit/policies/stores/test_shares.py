@@ -11,6 +11,7 @@ from policies.stores.holds.memory import MemoryHoldStore
 from policies.stores.replicas import Replicas
 from policies.stores.shares import Shares
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
+from tests.support.clock import Clock
 from tests.support.redis_server import RedisServer
 from tests.support.resilience import Replica, acquaint
 
@@ -23,17 +24,9 @@ PLACES = Meter("org|concurrency", "organisation", "concurrency", 2, None)
 DENIED = Meter("org|microusd|week", "organisation", "microusd", 1_000, CalendarWindow("week"), lost="deny")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from policies.stores.holds import journal as holds_journal
 from policies.stores.holds.base import Expired, Granted, Refused
 from policies.stores.holds.journal import JournaledHoldStore
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
+from tests.support.clock import Clock
 
 START = 1_800_000_000.0
 BUDGET = Meter("team|microusd", "team", "microusd", 100_000, TotalWindow())
@@ -30,14 +31,6 @@ CALL = Demand(1, 0, 50, 100)
 KILLS = 50
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture(params=["at_once", "by_reading"])
 def way_of_snapshots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take snapshots of a small store as of a large one."""
@@ -47,7 +40,7 @@ def way_of_snapshots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 Open = Callable[..., JournaledHoldStore]

@@ -7,6 +7,7 @@ from policies.stores.holds import memory
 from policies.stores.holds.base import Granted
 from policies.stores.holds.memory import MemoryHoldStore, Snapshot
 from policies.windows import CalendarWindow, SlidingWindow, TotalWindow
+from tests.support.clock import Clock
 
 START = 1_800_000_000.0
 RATE = Meter("org|requests", "organisation", "requests", 5, SlidingWindow(60))
@@ -17,17 +18,9 @@ METERS = (RATE, BUDGET, DAY, PLACES)
 CALL = Demand(1, 0, 50, 100)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture
