@@ -13,7 +13,7 @@ PARALLEL := $(wildcard tests/unit tests/contract tests/architecture)
 # Without compiled bytecode every start compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-semantic run test test-interop check fuzz soak soak-sockets soak-restart bench docs lock clean
+.PHONY: help setup setup-semantic run test test-interop check fuzz soak soak-sockets soak-restart soak-budgets soak-kill bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -107,6 +107,12 @@ soak-sockets: setup  ## 2,000 slow and half-open connections at once: nobody els
 
 soak-restart: setup  ## two workers on Redis replaced again and again under load for a minute: no failed request
 	$(PY) tests/soak/rolling_restart.py $(ARGS)
+
+soak-budgets: setup  ## a thousand callers race for one budget, 100 times a store: never above it
+	$(PY) tests/soak/budget_race.py $(ARGS)
+
+soak-kill: setup  ## the gateway killed under load, 50 times a store: no answer unsettled or charged twice
+	$(PY) tests/soak/kill.py $(ARGS)
 
 bench: setup  ## this gateway against its own mock, a table
 	$(PY) bench/table.py $(ARGS)

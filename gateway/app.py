@@ -461,6 +461,9 @@ class Gateway:
             yield counter(f"tierway_upstream_{key}", text, "upstream", values)
         lost = {"responses": float(self._state.stored.failed)}
         yield counter("tierway_stored_failures", "Records that could not be kept for later calls.", "kind", lost)
+        if (ledger := self._state.ledger) is not None:
+            records = {"kept": float(ledger.written), "lost": float(ledger.failed)}
+            yield counter("tierway_ledger_records", "Records of usage, by what became of them.", "result", records)
         yield from self.alerts.gauges()
         yield from self._limit_gauges()
         yield from self._rollout_gauges()

@@ -13,6 +13,8 @@ from typing import Final, Literal, Self
 
 import msgspec
 
+from tests.support.operator import parsed
+
 INPUT_MICROUSD: Final = 1
 OUTPUT_MICROUSD: Final = 2
 """What a token costs: 1 and 2 US dollars a million."""
@@ -211,9 +213,7 @@ async def _read(reader: asyncio.StreamReader, outcome: Outcome) -> None:
             return
     else:
         head = await reader.readuntil(b"\r\n\r\n")
-    lines = head.decode("latin-1").lower().split("\r\n")
-    outcome.status = int(lines[0].split(" ")[1])
-    headers = dict(line.split(": ", 1) for line in lines[1:] if line)
+    outcome.status, headers = parsed(head)
     if "x-tierway-budget" in headers:
         outcome.left_microusd = round(float(headers["x-tierway-budget"].split(";")[2]) * 1_000_000)
     length = headers.get("content-length")
