@@ -18,7 +18,7 @@ from gateway.domain.errors import (
 from gateway.domain.request import ModelRequest
 from gateway.domain.tier import TierName
 from gateway.exchange import Exchange
-from policies.base import Limiter
+from policies.base import Limiter, Reservation
 from policies.effective import Policy, PolicyBook
 from policies.meters import Demand, Meter
 from policies.rollout import Rollout, is_denial
@@ -147,7 +147,7 @@ class Admission:
         exchange.reserved_at = time.time()
         try:
             exchange.hold = await self._limiter.reserve(
-                exchange.hold_id, policy, meters, demands, tiers, give_up_at=exchange.patience.deadline
+                Reservation(exchange.hold_id, policy, meters, demands, tiers, exchange.patience.deadline)
             )
         except GatewayError:
             raise

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from gateway.domain.caller import Caller
 from gateway.domain.request import ModelRequest
 from gateway.domain.tier import TierName
@@ -13,6 +15,26 @@ from policies.effective import Policy
 from policies.fair_queue import Waited
 from policies.meters import Demand, Meter
 from policies.stores.holds.base import Granted
+
+
+class Reservation(msgspec.Struct, frozen=True, gc=False):
+    """What is to be held for a request.
+
+    Attributes:
+        hold_id: unique.
+        policy: what holds for the caller.
+        meters: what counts it; `PolicyBook.meters` knows them.
+        demands: the most it may consume at each tier that may answer, best tier first.
+        tiers: those tiers, None for a model that belongs to none.
+        give_up_at: the caller's deadline, seconds of the loop's clock.
+    """
+
+    hold_id: str
+    policy: Policy
+    meters: tuple[Meter, ...]
+    demands: Sequence[Demand]
+    tiers: Sequence[TierName | None]
+    give_up_at: float
 
 
 class Authenticator(Protocol):
@@ -81,25 +103,8 @@ class Hold(Protocol):
 class Limiter(Protocol):
     """Reserves capacity before anything is spent."""
 
-    async def reserve(
-        self,
-        hold_id: str,
-        policy: Policy,
-        meters: tuple[Meter, ...],
-        demands: Sequence[Demand],
-        tiers: Sequence[TierName | None],
-        *,
-        give_up_at: float,
-    ) -> Hold:
+    async def reserve(self, wanted: Reservation) -> Hold:
         """Reserve what a request may consume at most, on every level of its caller at once.
-
-        Args:
-            hold_id: unique.
-            policy: what holds for the caller.
-            meters: what counts it; `PolicyBook.meters` knows them.
-            demands: the most it may consume at each tier that may answer, best tier first.
-            tiers: those tiers, None for a model that belongs to none.
-            give_up_at: the caller's deadline, seconds of the loop's clock.
 
         Raises:
             RateLimitedError: a limit is reached and waiting helps.

@@ -11,6 +11,7 @@ from typing import Final
 from gateway.domain.errors import BudgetExhaustedError, RateLimitedError, StageUnavailableError
 from gateway.domain.tier import TIERS, TierName
 from gateway.domain.usage import Usage
+from policies.base import Reservation
 from policies.effective import Policy, degrades
 from policies.fair_queue import AT_ONCE, Waited
 from policies.meters import MAX_PER_CALL, NOTHING, Demand, Meter, Standing
@@ -127,17 +128,9 @@ class Governor:
                     held[meter.key] = held.get(meter.key, 0) + hold.demand.microusd
         return held
 
-    async def reserve(
-        self,
-        hold_id: str,
-        policy: Policy,
-        meters: tuple[Meter, ...],
-        demands: Sequence[Demand],
-        tiers: Sequence[TierName | None],
-        *,
-        give_up_at: float,
-    ) -> StoredHold | FreeHold:
+    async def reserve(self, wanted: Reservation) -> StoredHold | FreeHold:
         """Reserve what a request may consume at most; see `Limiter.reserve`."""
+        hold_id, policy, meters, demands = wanted.hold_id, wanted.policy, wanted.meters, wanted.demands
         if not meters:
             return FREE
         lease_s = policy.holds.lease_s
@@ -146,18 +139,18 @@ class Governor:
             answer = await self.store.reserve(hold_id, meters, demands, lease_s=lease_s)
         else:
             attempt = partial(self.store.reserve, hold_id, meters, demands, lease_s=lease_s)
-            answer, waited = await self.waiting.reserve(policy, meters, attempt, give_up_at)
+            answer, waited = await self.waiting.reserve(policy, meters, attempt, wanted.give_up_at)
         if isinstance(answer, Refused):
             raise self._refusal(answer, policy, demands, waited)
         hold = StoredHold(self, hold_id, policy, meters, demands[answer.tier_index])
         hold.granted, hold.waited = answer, waited
         hold.is_shared = not self.store.complaint
         hold.index = answer.tier_index
-        hold.lease_ends = asyncio.get_running_loop().time() + policy.holds.lease_s
+        hold.lease_ends = asyncio.get_running_loop().time() + lease_s
         self._open[hold_id] = hold
         if answer.past_soft and policy.degrading:
             try:
-                await self._degrade(hold, demands, tiers)
+                await self._degrade(hold, demands, wanted.tiers)
             except BaseException:  # also when the caller leaves: nobody else knows of the hold
                 await hold.release()
                 raise

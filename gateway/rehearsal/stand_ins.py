@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from gateway.domain.caller import Caller
 from gateway.domain.errors import NotAuthenticatedError
 from gateway.domain.request import Shape
-from gateway.domain.tier import TierName
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.upstreams.base import ModelCall, PlainReply, Reply
-from policies.base import Hold
-from policies.effective import Policy
+from policies.base import Hold, Reservation
 from policies.governor import Governor
-from policies.meters import Demand, Meter
 from policies.stores.holds.memory import MemoryHoldStore
 
 SHAPES: frozenset[Shape] = frozenset(
@@ -41,19 +38,9 @@ class KnownCaller:
 class EmptyCounters:
     """Holds every request on counters that count nothing yet; see `Limiter`."""
 
-    async def reserve(
-        self,
-        hold_id: str,
-        policy: Policy,
-        meters: tuple[Meter, ...],
-        demands: Sequence[Demand],
-        tiers: Sequence[TierName | None],
-        *,
-        give_up_at: float,
-    ) -> Hold:
+    async def reserve(self, wanted: Reservation) -> Hold:
         """Reserve what a request may consume at most; see `Limiter.reserve`."""
-        governor = Governor(MemoryHoldStore(lambda: 0.0))
-        return await governor.reserve(hold_id, policy, meters, demands, tiers, give_up_at=give_up_at)
+        return await Governor(MemoryHoldStore(lambda: 0.0)).reserve(wanted)
 
 
 class StandIn:

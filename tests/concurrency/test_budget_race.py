@@ -13,6 +13,7 @@ import pytest
 
 from gateway.domain.errors import BudgetExhaustedError, RateLimitedError
 from gateway.domain.usage import Usage
+from policies.base import Reservation
 from policies.effective import PolicyBook
 from policies.governor import FreeHold, Governor, StoredHold
 from policies.meters import Demand, Meter, Standing
@@ -64,7 +65,7 @@ class House:
 
     async def reserve(self, hold_id: str, microusd: int = CEILING) -> StoredHold | FreeHold:
         demand = Demand(1, 10, 10, microusd)
-        return await self.governor.reserve(hold_id, self._policy, self._meters, (demand,), (None,), give_up_at=0)
+        return await self.governor.reserve(Reservation(hold_id, self._policy, self._meters, (demand,), (None,), 0.0))
 
     async def call(self, hold_id: str) -> None:
         """Do what a request does: hold, perhaps fall back to a dearer model, be answered, settle."""

@@ -78,10 +78,12 @@ def test_provider_settings_are_good(tmp_path: Path) -> None:
     assert "4 upstreams, 5 models, 1 keys" in checked.stdout
 
 
-def test_the_settings_of_the_readme_are_good(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize("with_limits", [False, True])
+def test_the_settings_of_the_readme_are_good(tmp_path: Path, *, with_limits: bool) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    providers, limits = blocks
     path = tmp_path / "readme.yaml"
-    path.write_text(block)
+    path.write_text(providers.partition("organisation:")[0] + limits if with_limits else providers)
 
     checked = tierway("check", "--config", str(path), folder=tmp_path, environment=SECRETS)
 

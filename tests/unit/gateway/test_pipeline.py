@@ -41,9 +41,10 @@ from gateway.pipeline import Pipeline, token_of
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import DEFAULT_OUTPUT_TOKENS, ModelCall, PlainReply, RelayCall, RelayReply, Reply
 from gateway.upstreams.settings import Model
-from policies.effective import Policy, PolicyBook
+from policies.base import Reservation
+from policies.effective import PolicyBook
 from policies.fair_queue import AT_ONCE
-from policies.meters import NOTHING, Demand, Meter
+from policies.meters import NOTHING, Demand
 from policies.settings import Budget, Limits, OrganisationSettings, UserSettings
 from policies.stores.holds.base import Granted
 from router.base import Choice
@@ -95,21 +96,12 @@ class Limiter:
         self.waited = AT_ONCE
         self.is_shared = True
 
-    async def reserve(
-        self,
-        hold_id: str,
-        policy: Policy,
-        meters: tuple[Meter, ...],
-        demands: Sequence[Demand],
-        tiers: Sequence[TierName | None],
-        *,
-        give_up_at: float,
-    ) -> Limiter:
+    async def reserve(self, wanted: Reservation) -> Limiter:
         if self._error:
             raise self._error
         self.reserved += 1
-        self.hold_ids.append(hold_id)
-        self.demands, self.tiers = tuple(demands), tuple(tiers)
+        self.hold_ids.append(wanted.hold_id)
+        self.demands, self.tiers = tuple(wanted.demands), tuple(wanted.tiers)
         return self
 
     async def cover(self, demand: Demand) -> None:
@@ -132,19 +124,10 @@ class Limiter:
 class Poor(Limiter):
     """Has nothing left for what costs money."""
 
-    async def reserve(
-        self,
-        hold_id: str,
-        policy: Policy,
-        meters: tuple[Meter, ...],
-        demands: Sequence[Demand],
-        tiers: Sequence[TierName | None],
-        *,
-        give_up_at: float,
-    ) -> Limiter:
-        if any(demand.microusd for demand in demands):
+    async def reserve(self, wanted: Reservation) -> Limiter:
+        if any(demand.microusd for demand in wanted.demands):
             raise BudgetExhaustedError("used up", status=402, retry_after_s=None, standing=None)
-        return await super().reserve(hold_id, policy, meters, demands, tiers, give_up_at=give_up_at)
+        return await super().reserve(wanted)
 
 
 class Strategy:

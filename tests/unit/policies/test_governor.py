@@ -9,6 +9,7 @@ import pytest
 from gateway.domain.errors import BudgetExhaustedError, RateLimitedError, StageUnavailableError
 from gateway.domain.tier import TIERS, TierName
 from gateway.domain.usage import NO_USAGE, Usage
+from policies.base import Reservation
 from policies.effective import Policy, PolicyBook
 from policies.governor import FREE, TEND_S, FreeHold, Governor, StoredHold
 from policies.meters import NOTHING, Demand, Meter
@@ -54,9 +55,8 @@ class House:
     ) -> StoredHold | FreeHold:
         meters = self.book.meters(self.policy, user)
         asked = demands or (CALL,)
-        return await self.governor.reserve(
-            hold_id, self.policy, meters, asked, tiers or (None,) * len(asked), give_up_at=0
-        )
+        wanted = Reservation(hold_id, self.policy, meters, asked, tiers or (None,) * len(asked), 0.0)
+        return await self.governor.reserve(wanted)
 
     async def spend(self, microusd: int, user: str | None = None) -> None:
         """Have so much counted and nothing held."""

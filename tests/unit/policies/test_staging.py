@@ -8,6 +8,7 @@ import msgspec
 from gateway.domain.errors import NotPermittedError
 from gateway.domain.request import ModelRequest
 from gateway.domain.secret import Secret
+from policies.base import Reservation
 from policies.effective import Policy, PolicyBook
 from policies.governor import Governor
 from policies.meters import MAX_CAP, Demand
@@ -49,7 +50,8 @@ class Trying:
         self._held += 1
         policy = self.policies.of_key("search", "ci")
         meters = self.policies.meters(policy, user)
-        await self.governor.reserve(f"h{self._held}", policy, meters, (demand or Demand(1),), (None,), give_up_at=0.0)
+        asked = (demand or Demand(1),)
+        await self.governor.reserve(Reservation(f"h{self._held}", policy, meters, asked, (None,), 0.0))
         await self.trial.judge(chat_request(model=model), policy, user)
 
 

@@ -13,6 +13,7 @@ from gateway.domain.errors import InvalidRequestError, NotFoundError
 from gateway.edge.admin.policy import list_budgets, show_bounds, show_drift, show_effective, show_staging
 from gateway.settings import Settings
 from policies.authenticate import make_key
+from policies.base import Reservation
 from policies.effective import PolicyBook
 from policies.governor import Governor
 from policies.meters import Demand
@@ -74,7 +75,7 @@ class Running:
         policy = self.policies.of_key(team, name)
         meters = self.policies.meters(policy, user)
         demand = Demand(1, microusd=microusd)
-        await self.governor.reserve(f"{key}-{user}", policy, meters, (demand,), (None,), give_up_at=0.0)
+        await self.governor.reserve(Reservation(f"{key}-{user}", policy, meters, (demand,), (None,), 0.0))
 
     def store_key(self, team: str, name: str, **rules: Any) -> None:
         self.keys.add(make_key(team, name, now=NOW, rules=LevelSettings(**rules))[1])
