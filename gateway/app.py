@@ -27,6 +27,7 @@ from gateway.domain.errors import StageUnavailableError
 from gateway.domain.money import PER_MILLION
 from gateway.domain.request import ModelRequest
 from gateway.edge.current import Current, Version
+from gateway.gauges import budget_gauges, hold_gauges, rollout_gauges, state_gauges, upstream_gauges
 from gateway.inclusion import FileWatch
 from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
@@ -41,7 +42,7 @@ from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import HttpUpstream
 from policies.authenticate import KeyRing
 from policies.catalogue import build_sanitiser
-from policies.effective import Policy, PolicyBook, window_name
+from policies.effective import Policy, PolicyBook
 from policies.fair_queue import SlotGate
 from policies.governor import Governor
 from policies.meters import Standing
@@ -393,55 +394,6 @@ class Gateway:
         """Reload now, as SIGHUP asks."""
         self._run_beside(self.reload())
 
-    def _limit_gauges(self) -> Iterable[Metric]:
-        governor = self._governor
-        shown = [one for one in self._standings if _of_many(one)][: self._settings.telemetry.metrics.label_top_n]
-        for name, text, amount in (
-            ("tierway_budget_limit_usd", "What a budget of the organisation or a team allows.", "cap"),
-            ("tierway_budget_remaining_usd", "What is left of it, holds counted as spent.", "remaining"),
-        ):
-            values = {
-                (one.meter.key.partition("|")[0], window_name(one.meter.window)): getattr(one, amount) / PER_MILLION
-                for one in shown
-            }
-            yield gauge(name, text, ("level", "window"), values)
-        room = governor.waiting
-        yield gauge("tierway_queue_length", "Requests that wait for a limit.", "state", {"waiting": float(room.length)})
-        ended = {"admitted": float(room.admitted), "gave_up": float(room.gave_up), "refused": float(room.refused)}
-        yield counter("tierway_queue_ended", "Requests that waited for a limit, by what came of it.", "result", ended)
-        seconds = {key: left for key, left in self.alerts.forecasts().items() if not key.startswith("key:")}
-        text = "Seconds until a budget of the organisation or a team is empty at the rate of now."
-        yield gauge("tierway_budget_exhausted_in_seconds", text, "budget", seconds)
-        refused = {pair: float(count) for pair, count in governor.refused.items()}
-        yield counter("tierway_limit_refusals", "Requests refused by a limit.", ("level", "unit"), refused)
-        yield gauge(
-            "tierway_holds", "Holds of this process that are open.", "state", {"open": float(governor.in_flight)}
-        )
-        happened = {
-            "under_reserved": float(governor.under_reserved),
-            "expired": float(governor.expired),
-            "degraded": float(governor.degraded),
-        }
-        yield counter("tierway_hold_events", "What became of holds besides being settled.", "event", happened)
-        usd = {
-            "under_reserved": governor.under_reserved_microusd / PER_MILLION,
-            "expired": governor.expired_microusd / PER_MILLION,
-        }
-        yield counter(
-            "tierway_hold_usd", "US dollars above what was held, and charged for expired holds.", "event", usd
-        )
-
-    def _rollout_gauges(self) -> Iterable[Metric]:
-        rollout = self._rollout
-        denied = {limit: float(count) for limit, count in rollout.tally.by_limit.items()}
-        text = "Requests that rules on trial would have denied."
-        yield counter("tierway_staging_would_deny", text, "limit", denied)
-        yield gauge(
-            "tierway_staging_phase", "Where the last edit of the organisation stands.", "phase", {rollout.phase: 1.0}
-        )
-        undone = {"policy": float(rollout.rolled_back)}
-        yield counter("tierway_rollbacks", "Edits that were taken back, as they denied too much.", "part", undone)
-
     async def _note_expired(self, expired: Expired) -> None:
         """Write down a hold that ended by its lease: its process was killed before it could settle."""
         log.warning("a hold ended unsettled", extra={"hold_id": expired.hold_id, "charged": expired.charged})
@@ -451,22 +403,13 @@ class Gateway:
     def _gauges(self) -> Iterable[Metric]:
         version = self.current.version
         yield info("tierway_config_info", "The settings that are served.", {"hash": version.fingerprint})
-        moved = {name: upstream.counters() for name, upstream in self._upstreams.items()}
-        for key, text in (
-            ("calls", "Calls made to an upstream."),
-            ("sent_bytes", "Body bytes sent to an upstream."),
-            ("received_bytes", "Body bytes received from an upstream."),
-        ):
-            values = {name: float(counters[key]) for name, counters in moved.items()}
-            yield counter(f"tierway_upstream_{key}", text, "upstream", values)
-        lost = {"responses": float(self._state.stored.failed)}
-        yield counter("tierway_stored_failures", "Records that could not be kept for later calls.", "kind", lost)
-        if (ledger := self._state.ledger) is not None:
-            records = {"kept": float(ledger.written), "lost": float(ledger.failed)}
-            yield counter("tierway_ledger_records", "Records of usage, by what became of them.", "result", records)
+        yield from upstream_gauges(self._upstreams)
+        yield from state_gauges(self._state)
         yield from self.alerts.gauges()
-        yield from self._limit_gauges()
-        yield from self._rollout_gauges()
+        most = self._settings.telemetry.metrics.label_top_n
+        yield from budget_gauges(self._standings, self.alerts.forecasts(), most)
+        yield from hold_gauges(self._governor)
+        yield from rollout_gauges(self._rollout)
         degraded = dict.fromkeys(self.current.look(), 1.0)
         yield gauge("tierway_degraded", "Parts that do not work as they should.", "part", degraded)
         failures = {
@@ -474,11 +417,6 @@ class Gateway:
             "look_up": float(version.pipeline.cache_failures),
         }
         yield counter("tierway_stage_failures", "Failures of stages that let a request go on.", "stage", failures)
-
-
-def _of_many(standing: Standing) -> bool:
-    """Tell whether a budget is that of the organisation or of a team: those of keys would be too many series."""
-    return not standing.meter.key.startswith("key:")
 
 
 @contextmanager

@@ -1,0 +1,90 @@
+"""What parts of the gateway tell of themselves when `/metrics` is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from gateway.domain.money import PER_MILLION
+from gateway.state.base import State
+from gateway.telemetry import Metric, counter, gauge
+from gateway.upstreams.base import Upstream
+from policies.effective import window_name
+from policies.governor import Governor
+from policies.meters import Standing
+from policies.rollout import Rollout
+
+
+def upstream_gauges(upstreams: Mapping[str, Upstream]) -> Iterator[Metric]:
+    """Yield calls made and bytes moved, by upstream."""
+    moved = {name: upstream.counters() for name, upstream in upstreams.items()}
+    for key, text in (
+        ("calls", "Calls made to an upstream."),
+        ("sent_bytes", "Body bytes sent to an upstream."),
+        ("received_bytes", "Body bytes received from an upstream."),
+    ):
+        values = {name: float(counters[key]) for name, counters in moved.items()}
+        yield counter(f"tierway_upstream_{key}", text, "upstream", values)
+
+
+def state_gauges(state: State) -> Iterator[Metric]:
+    """Yield what the stores could not keep."""
+    lost = {"responses": float(state.stored.failed)}
+    yield counter("tierway_stored_failures", "Records that could not be kept for later calls.", "kind", lost)
+    if state.ledger is not None:
+        records = {"kept": float(state.ledger.written), "lost": float(state.ledger.failed)}
+        yield counter("tierway_ledger_records", "Records of usage, by what became of them.", "result", records)
+
+
+def budget_gauges(standings: Sequence[Standing], forecasts: Mapping[str, float], most: int) -> Iterator[Metric]:
+    """Yield how the budgets of the organisation and its teams stand; those of keys would be too many series.
+
+    Args:
+        standings: of all budgets.
+        forecasts: seconds until a budget is empty, by its key.
+        most: how many are shown.
+    """
+    shown = [one for one in standings if not one.meter.key.startswith("key:")][:most]
+    for name, text, amount in (
+        ("tierway_budget_limit_usd", "What a budget of the organisation or a team allows.", "cap"),
+        ("tierway_budget_remaining_usd", "What is left of it, holds counted as spent.", "remaining"),
+    ):
+        values = {
+            (one.meter.key.partition("|")[0], window_name(one.meter.window)): getattr(one, amount) / PER_MILLION
+            for one in shown
+        }
+        yield gauge(name, text, ("level", "window"), values)
+    seconds = {one.meter.key: forecasts[one.meter.key] for one in shown if one.meter.key in forecasts}
+    text = "Seconds until a budget of the organisation or a team is empty at the rate of now."
+    yield gauge("tierway_budget_exhausted_in_seconds", text, "budget", seconds)
+
+
+def hold_gauges(governor: Governor) -> Iterator[Metric]:
+    """Yield what is held, who waits, and who was refused."""
+    room = governor.waiting
+    yield gauge("tierway_queue_length", "Requests that wait for a limit.", "state", {"waiting": float(room.length)})
+    ended = {"admitted": float(room.admitted), "gave_up": float(room.gave_up), "refused": float(room.refused)}
+    yield counter("tierway_queue_ended", "Requests that waited for a limit, by what came of it.", "result", ended)
+    refused = {pair: float(count) for pair, count in governor.refused.items()}
+    yield counter("tierway_limit_refusals", "Requests refused by a limit.", ("level", "unit"), refused)
+    yield gauge("tierway_holds", "Holds of this process that are open.", "state", {"open": float(governor.in_flight)})
+    happened = {
+        "under_reserved": float(governor.under_reserved),
+        "expired": float(governor.expired),
+        "degraded": float(governor.degraded),
+    }
+    yield counter("tierway_hold_events", "What became of holds besides being settled.", "event", happened)
+    usd = {
+        "under_reserved": governor.under_reserved_microusd / PER_MILLION,
+        "expired": governor.expired_microusd / PER_MILLION,
+    }
+    yield counter("tierway_hold_usd", "US dollars above what was held, and charged for expired holds.", "event", usd)
+
+
+def rollout_gauges(rollout: Rollout) -> Iterator[Metric]:
+    """Yield where the last edit of the organisation stands."""
+    denied = {limit: float(count) for limit, count in rollout.tally.by_limit.items()}
+    yield counter("tierway_staging_would_deny", "Requests that rules on trial would have denied.", "limit", denied)
+    text = "Where the last edit of the organisation stands."
+    yield gauge("tierway_staging_phase", text, "phase", {rollout.phase: 1.0})
+    undone = {"policy": float(rollout.rolled_back)}
+    yield counter("tierway_rollbacks", "Edits that were taken back, as they denied too much.", "part", undone)
