@@ -24,9 +24,9 @@ from typing import Any, Final
 import msgspec
 import uvloop
 
+from tests.support.admin_client import ADMIN_KEY, Operator
 from tests.support.live import LiveGateway
 from tests.support.metered_upstream import CEILING, MAX_TOKENS, PRICE, Fault, Leave, MeteredUpstream, Outcome, Plan, ask
-from tests.support.operator import ADMIN_KEY, Operator
 from tests.support.redis_server import RedisServer
 
 CALLERS: Final = 1000

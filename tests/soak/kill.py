@@ -20,9 +20,9 @@ import msgspec
 import uvloop
 
 from tests.soak.budget_race import state_of
+from tests.support.admin_client import ADMIN_KEY, Operator
 from tests.support.live import LiveGateway
 from tests.support.metered_upstream import CEILING, MAX_TOKENS, PRICE, MeteredUpstream, Outcome, Plan, ask
-from tests.support.operator import ADMIN_KEY, Operator
 
 KEY: Final = "key-of-the-killed-0123456789"
 TEAM: Final = "soak"

@@ -13,7 +13,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
-from tests.support.operator import parsed
+from tests.support.admin_client import parsed
 
 INPUT_MICROUSD: Final = 1
 OUTPUT_MICROUSD: Final = 2

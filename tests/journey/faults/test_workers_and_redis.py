@@ -9,10 +9,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from tests.support.admin_client import ADMIN_KEY, Operator
 from tests.support.faults import wait_until_replicas_are_known
 from tests.support.live import LiveGateway
 from tests.support.metered_upstream import PRICE, MeteredUpstream, Outcome, Plan, ask
-from tests.support.operator import ADMIN_KEY, Operator
 from tests.support.redis_server import RedisServer
 
 WORKERS: Final = 4
