@@ -20,6 +20,7 @@ from gateway.domain.tier import TierName
 from gateway.exchange import Exchange
 from policies.base import Limiter, Reservation
 from policies.effective import Policy, PolicyBook
+from policies.governor import FREE
 from policies.meters import Demand, Meter
 from policies.rollout import Rollout, is_denial
 from policies.staging import Trial, in_force
@@ -118,6 +119,10 @@ class Admission:
         policy = exchange.policy
         assert policy is not None  # noqa: S101  `_permit` came before
         meters = self.policies.meters(policy, exchange.user)
+        if not meters and policy.max_output_tokens is None:  # nothing is counted: there is nothing to hold
+            exchange.hold, exchange.held_options, exchange.reserved_at = FREE, options, time.time()
+            exchange.settle_with(partial(self._settler, exchange))
+            return None
         ceilings = self._ceilings.of(request, policy, self._bounding(meters), options)
         exchange.output_limit = ceilings.most_output_tokens
         try:

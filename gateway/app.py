@@ -85,6 +85,7 @@ class Gateway:
         fingerprint: the hash of the file it came from.
         host: the address listened on, which decides whether a gateway without keys is open to `demo`.
         path: the settings file to watch, None for none.
+        shares_output: whether other processes write to the same standard output.
         tells_of_budgets: whether this process sends the alerts of budgets, which all that share them see alike.
 
     Raises:
@@ -99,6 +100,7 @@ class Gateway:
         host: str,
         path: Path | None = None,
         tells_of_budgets: bool = True,
+        shares_output: bool = False,
     ) -> None:
         # Looked at before anything takes time: an edit made meanwhile is seen.
         self._watch = None if path is None else FileWatch(partial(settings_file.files, path))
@@ -118,7 +120,7 @@ class Gateway:
         self._governor = Governor(self._state.holds)
         self.throttle = LoginThrottle()
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
-        telemetry = Telemetry(settings.telemetry.metrics.label_top_n, log_to)
+        telemetry = Telemetry(settings.telemetry.metrics.label_top_n, log_to, log_is_shared=shares_output)
         self._stored_keys: Sequence[KeyRecord] = ()
         self._keys_version: int | None = None
         with suppress(StageUnavailableError):  # `refresh_keys` tells of it, and learns them when they are there

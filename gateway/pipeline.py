@@ -279,7 +279,7 @@ class Pipeline:
             query=exchange.query,
             max_output_tokens=model.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
         )
-        leave = await self._take_place(exchange, model.upstream)
+        leave = await self._take_place(exchange, model.upstream) if self._gates else _nothing_to_leave
         asked_at = time.perf_counter()
         try:
             reply = await ask(self._upstreams[model.upstream], call)
@@ -289,7 +289,8 @@ class Pipeline:
         finally:
             exchange.upstream_s += time.perf_counter() - asked_at
         if isinstance(reply, PlainReply):
-            await leave()
+            if leave is not _nothing_to_leave:
+                await leave()
             exchange.usage = reply.usage
             exchange.cost_microusd = self._cost(exchange, reply.usage)
         else:

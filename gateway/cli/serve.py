@@ -74,7 +74,14 @@ def _serve_here(arguments: argparse.Namespace, settings: Settings, fingerprint: 
 
     assignment = arguments.assignment and Assignment.from_argument(arguments.assignment)
     tells = assignment is None or assignment.slot == 1
-    gateway = Gateway(settings, fingerprint, host=host, path=arguments.config, tells_of_budgets=tells)
+    gateway = Gateway(
+        settings,
+        fingerprint,
+        host=host,
+        path=arguments.config,
+        tells_of_budgets=tells,
+        shares_output=assignment is not None,
+    )
     assert is_loopback(host) or not gateway.is_open  # noqa: S101  Gateway refuses this
 
     def banner(url: str) -> str:

@@ -110,9 +110,10 @@ class Telemetry:
     Args:
         label_top_n: values of a label that get a series of their own.
         log_to: where log lines go, None for no log.
+        log_is_shared: whether other processes write there too.
     """
 
-    def __init__(self, label_top_n: int = 50, log_to: BinaryIO | None = None) -> None:
+    def __init__(self, label_top_n: int = 50, log_to: BinaryIO | None = None, *, log_is_shared: bool = False) -> None:
         self._team = _TopLabels(label_top_n)
         self._model = _TopLabels(label_top_n)
         self._code = _TopLabels(label_top_n)
@@ -126,7 +127,7 @@ class Telemetry:
         self.wire_refusals: dict[int, int] = {}
         """By status: what connections refused before it was a request; it is not logged, as nobody asked."""
         self.reloads = {"ok": 0, "failed": 0}
-        self.log = LogWriter(log_to) if log_to is not None else None
+        self.log = LogWriter(log_to, is_shared=log_is_shared) if log_to is not None else None
         self.label_top_n = label_top_n
         self._gauges: Callable[[], Iterable[Metric]] = tuple
         self._read_all: Callable[[], Awaitable[bytes]] | None = None

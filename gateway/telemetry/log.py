@@ -17,15 +17,21 @@ _LOG_LINES: Final = 20_000
 _LOG_FLUSH_S: Final = 0.25
 
 
+_PIECE_BYTES: Final = 1 << 16
+"""What is written at once where nobody else writes: a call costs more than copying so much."""
+
+
 class LogWriter:
     """Writes records as JSON lines from a thread of its own, so that a slow reader never stops a request.
 
     Args:
         out: where lines go.
+        is_shared: whether other processes write there too.
     """
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: BinaryIO, *, is_shared: bool = False) -> None:
         self._out = out
+        self._piece_bytes = select.PIPE_BUF if is_shared else _PIECE_BYTES
         self._pending: deque[Record] = deque()
         self._stop = threading.Event()
         self.dropped = 0
@@ -52,7 +58,7 @@ class LogWriter:
                 lines.append(encode(self._pending.popleft()))
             if not lines:
                 continue
-            for piece in _pieces(lines):
+            for piece in _pieces(lines, self._piece_bytes):
                 try:
                     self._out.write(piece)
                     self._out.flush()
@@ -60,19 +66,20 @@ class LogWriter:
                     self.dropped += piece.count(b"\n")
 
 
-def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield whole lines in pieces that a pipe takes in one go: several processes may write to the same one.
+def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """Yield whole lines in pieces of at most so many bytes: what a pipe takes in one go, where several write to it.
 
     POSIX has a write of more than `PIPE_BUF` bytes mix with those of others; nearly every line is shorter.
     """
-    piece = b""
+    piece = bytearray()
     for line in lines:
-        if piece and len(piece) + len(line) >= select.PIPE_BUF:
-            yield piece
-            piece = b""
-        piece += line + b"\n"
+        if piece and len(piece) + len(line) >= most:
+            yield bytes(piece)
+            piece.clear()
+        piece += line
+        piece += b"\n"
     if piece:
-        yield piece
+        yield bytes(piece)
 
 
 def standard_output() -> BinaryIO:

@@ -56,6 +56,10 @@ USAGE = Usage(input_tokens=10, output_tokens=5)
 BROKEN = RuntimeError("broken")
 
 
+LIMITED = OrganisationSettings(limits=Limits(requests_per_day=1_000_000))
+"""An organisation in which something is counted, so that requests hold something."""
+
+
 class Authenticator:
     def __init__(self, outcome: Caller | Exception) -> None:
         self._outcome = outcome
@@ -251,7 +255,7 @@ class House:
             sanitiser=parts.pop("sanitiser", Sanitiser()),
             limiter=self.limiter,
             router=Router(RouterSettings(tiers=tiers), strategy, models, {"alias": "a"}),
-            policies=PolicyBook(parts.pop("organisation", OrganisationSettings())),
+            policies=PolicyBook(parts.pop("organisation", LIMITED)),
             cache=cache,
             models=models,
             upstreams={"first": self.first, "second": self.second},
@@ -735,7 +739,7 @@ async def test_a_request_must_name_its_user_where_policy_says_so() -> None:
     opened, _ = await house.ask("a", user="anna")
 
     assert (error.status, error.code, error.param) == (400, "invalid_request", "user")
-    assert house.limiter.reserved == 1
+    assert house.first.calls
     assert opened.user == "anna"
 
 
@@ -1031,3 +1035,13 @@ async def test_what_was_passed_on_in_vain_costs_a_request(outcome: Any) -> None:
         await relayed(house)
 
     assert house.limiter.has_charged_a_request_only
+
+
+async def test_where_nothing_is_counted_nothing_is_held_and_the_answer_is_settled_all_the_same() -> None:
+    house = House(organisation=OrganisationSettings())
+
+    opened, _ = await house.ask("a")
+
+    assert house.limiter.reserved == 0
+    assert opened.is_settled
+    assert opened.cost_microusd == 20

@@ -114,7 +114,7 @@ class Pieces(io.RawIOBase):
 
 def test_lines_are_written_whole_and_in_pieces_a_pipe_does_not_mix() -> None:
     out = Pieces()
-    writer = LogWriter(out)  # type: ignore[arg-type]  # it writes, which is all that is asked
+    writer = LogWriter(out, is_shared=True)  # type: ignore[arg-type]  # it writes, which is all that is asked
     for number in range(300):
         writer.write(record(request_id=f"req-{number}"))
 
@@ -128,7 +128,7 @@ def test_lines_are_written_whole_and_in_pieces_a_pipe_does_not_mix() -> None:
 
 def test_a_line_longer_than_a_pipe_takes_is_written_alone() -> None:
     out = Pieces()
-    writer = LogWriter(out)  # type: ignore[arg-type]  # it writes, which is all that is asked
+    writer = LogWriter(out, is_shared=True)  # type: ignore[arg-type]  # it writes, which is all that is asked
     for name in ("a", "b" * select.PIPE_BUF, "c"):
         writer.write(record(key=name))
 
