@@ -7,7 +7,7 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 # First the locked packages, each checked by its hash: this layer changes only when the lock does.
 COPY requirements.lock constraints.txt ./
-RUN pip wheel --no-cache-dir --require-hashes -r requirements.lock -c constraints.txt -w /wheels
+RUN pip wheel --no-cache-dir --no-deps --require-hashes -r requirements.lock -c constraints.txt -w /wheels
 COPY pyproject.toml README.md LICENSE ./
 COPY gateway ./gateway
 COPY policies ./policies

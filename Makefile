@@ -49,7 +49,7 @@ $(STAMP): pyproject.toml requirements.lock constraints.txt
 	@count=$$(grep '^[a-z0-9].*==' requirements.lock | grep -Evc "== '(win32|emscripten)'"); \
 	echo "tierway: installing $$count locked packages, each checked by its hash (about 40 s) ..."; \
 	rm -f $(VENV)/.locked; \
-	{ $(PIP) install --require-hashes -r requirements.lock -c constraints.txt 2>$(LOG) && touch $(VENV)/.locked; } | { \
+	{ $(PIP) install --no-deps --require-hashes -r requirements.lock -c constraints.txt 2>$(LOG) && touch $(VENV)/.locked; } | { \
 	    n=0; \
 	    while read -r word rest; do \
 	        case $$word in \
