@@ -18,10 +18,10 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.errors import InvalidRequestError, NotPermittedError
-from gateway.domain.money import PER_MILLION, ceil_div
+from gateway.domain.money import PER_MILLION, Rate, ceil_div
 from gateway.domain.request import ModelRequest
 from gateway.domain.tier import TierName
-from gateway.pricing import PriceTable, Rate
+from gateway.pricing import PriceTable
 from gateway.upstreams.base import DEFAULT_OUTPUT_TOKENS
 from gateway.upstreams.settings import Model
 from policies.effective import Policy

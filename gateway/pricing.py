@@ -6,32 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-import msgspec
-
-from gateway.domain.money import PER_MILLION, Price, ceil_div
+from gateway.domain.money import PER_MILLION, Price, Rate
 from gateway.domain.usage import Usage
 
 _PROBE_TOKENS: Final = 1000
 """Tokens a price is asked for when it is compiled: below every provider's first step for long prompts."""
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """Micro-dollars per million tokens of each class; audio and reasoning cost what their direction costs."""
-
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-
-    def cost(self, usage: Usage) -> int:
-        """Return the cost in micro-dollars, rounded up once."""
-        total = (
-            (usage.input_tokens + usage.input_audio_tokens) * self.input
-            + usage.cached_tokens * self.cache_read
-            + usage.cache_write_tokens * self.cache_write
-            + (usage.output_tokens + usage.reasoning_tokens + usage.output_audio_tokens) * self.output
-        )
-        return ceil_div(total, PER_MILLION)
 
 
 class PriceTable:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from gateway.domain.usage import Usage
+
 PER_MILLION = 1_000_000
 
 Dollars = Annotated[float, msgspec.Meta(ge=0)]
@@ -28,6 +30,25 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def ceil_div(numerator: int, denominator: int) -> int:
     """Divide rounding up, so that a fraction of a micro-dollar is never given away."""
     return -(-numerator // denominator)
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """Micro-dollars per million tokens of each class; audio and reasoning cost what their direction costs."""
+
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+
+    def cost(self, usage: Usage) -> int:
+        """Return the cost in micro-dollars, rounded up once."""
+        total = (
+            (usage.input_tokens + usage.input_audio_tokens) * self.input
+            + usage.cached_tokens * self.cache_read
+            + usage.cache_write_tokens * self.cache_write
+            + (usage.output_tokens + usage.reasoning_tokens + usage.output_audio_tokens) * self.output
+        )
+        return ceil_div(total, PER_MILLION)
 
 
 def format_usd(amount: int) -> bytes:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from gateway.domain.money import PER_MILLION
+from gateway.domain.money import PER_MILLION, Rate
 from gateway.planning.changes import Comparison, grouped
 from gateway.planning.subjects import Subject, removed, subjects
-from gateway.pricing import Rate
 from gateway.rehearsal.examples import question_of
 from gateway.rehearsal.rehearsal import Outcome, Question, Rehearsal
 from gateway.settings import Settings

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.money import Price
+from gateway.domain.money import Price, Rate
 from gateway.domain.usage import NO_USAGE, Usage
-from gateway.pricing import PriceTable, Rate
+from gateway.pricing import PriceTable
 
 CLASSES = [
     "input_tokens", "cached_tokens", "cache_write_tokens", "input_audio_tokens", "output_tokens",
