@@ -1,0 +1,1 @@
+"""IN WHICH ORDER are a tier's candidates asked?"""

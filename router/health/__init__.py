@@ -1,0 +1,1 @@
+"""HOW do those fare who may answer?"""
