@@ -40,6 +40,11 @@ class Rate(msgspec.Struct, frozen=True):
     cache_read: int
     cache_write: int
 
+    @property
+    def dearest_input(self) -> int:
+        """The most that a prompt token may cost: which class it falls into is the provider's to say."""
+        return max(self.input, self.cache_read, self.cache_write)
+
     def cost(self, usage: Usage) -> int:
         """Return the cost in micro-dollars, rounded up once."""
         total = (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.domain.request import ModelRequest
-from router.base import Choice
+from collections.abc import Mapping
+
+from gateway.domain.money import Rate
+from router.base import Choice, Question
+from router.learned import Learned
 from router.settings import RouterSettings
 
 
@@ -12,9 +15,9 @@ class Fixed:
 
     name = "fixed"
 
-    def __init__(self, settings: RouterSettings) -> None:
+    def __init__(self, settings: RouterSettings, learned: Learned, rates: Mapping[str, Rate]) -> None:  # noqa: ARG002  the seam's signature
         self._choice = Choice(settings.default_tier, 1.0, "fixed")
 
-    def choose(self, request: ModelRequest) -> Choice:  # noqa: ARG002  the seam's signature
+    def choose(self, question: Question) -> Choice:  # noqa: ARG002  the seam's signature
         """Return the default tier."""
         return self._choice

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gateway.domain.chat import ChatRequest
+from gateway.domain.money import Rate
 from gateway.domain.tier import TIERS
-from router.base import Strategy
+from router.base import Option, Question, Strategy
 from router.catalogue import STRATEGIES, build_strategy
+from router.learned import Learned
 from tests.support.build import chat_request
 from tests.support.members import STRATEGIES as FIXTURES
 
@@ -24,9 +26,15 @@ REQUESTS = {
 }
 
 
+RATES = {"s": Rate(1, 2, 1, 1), "m": Rate(10, 20, 10, 10)}
+OPTIONS = (Option("complex", ("m",)), Option("simple", ("s",)))
+
+
 @pytest.fixture(params=[strategy.name for strategy in STRATEGIES])
 def strategy(request: pytest.FixtureRequest) -> Strategy:
-    return build_strategy(FIXTURES[request.param])
+    settings = FIXTURES[request.param]
+    names = [name for candidates in settings.tiers.values() for name in candidates]
+    return build_strategy(settings, Learned(settings, names), RATES)
 
 
 def test_the_settings_name_the_strategy(strategy: Strategy) -> None:
@@ -36,7 +44,7 @@ def test_the_settings_name_the_strategy(strategy: Strategy) -> None:
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_every_request_gets_a_tier(strategy: Strategy, request_: ChatRequest) -> None:
-    choice = strategy.choose(request_)
+    choice = strategy.choose(Question(request_, options=OPTIONS))
 
     assert choice.tier in TIERS
     assert 0 <= choice.confidence <= 1
@@ -48,4 +56,4 @@ def test_every_request_gets_a_tier(strategy: Strategy, request_: ChatRequest) ->
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_the_same_request_gets_the_same_tier(strategy: Strategy, request_: ChatRequest) -> None:
-    assert strategy.choose(request_) == strategy.choose(request_)
+    assert strategy.choose(Question(request_, options=OPTIONS)) == strategy.choose(Question(request_, options=OPTIONS))

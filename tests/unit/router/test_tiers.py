@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from gateway.domain.errors import NotPermittedError, UnknownModelError
-from gateway.domain.request import ModelRequest
+from gateway.domain.errors import InvalidRequestError, NotPermittedError, UnknownModelError
 from gateway.domain.tier import TIERS as ALL_TIERS
 from gateway.domain.tier import TierName
 from router import tiers as tiers_module
-from router.base import Choice, Decision, Option
+from router.base import Choice, Decision, Option, Question
+from router.capacity import Capacity, CapacityTable
 from router.settings import RouterSettings
-from router.tiers import Router
+from router.tiers import MOST_MICROUSD, Router
+from router.wishes import Wishes
 from tests.support.build import chat_request
 
 MODELS = ("small", "large", "other", "a/b")
@@ -23,7 +25,7 @@ class Strategy:
     def __init__(self, outcome: Any) -> None:
         self._outcome = outcome
 
-    def choose(self, request: ModelRequest) -> Choice:
+    def choose(self, question: Question) -> Choice:
         if isinstance(self._outcome, Exception):
             raise self._outcome
         found: Choice = self._outcome
@@ -46,7 +48,8 @@ def test_a_models_own_name_is_pinned_in_its_first_tier(model: str, tier: str | N
 
 @pytest.mark.parametrize("model", ["auto", "gpt-4o"])
 def test_auto_and_its_aliases_are_decided_by_the_strategy(model: str) -> None:
-    assert route(model) == Decision(tier="simple", confidence=0.5, reason="chosen", candidates=("small",))
+    spare = (Option("complex", ("large",)),)
+    assert route(model) == Decision(tier="simple", confidence=0.5, reason="chosen", candidates=("small",), spare=spare)
 
 
 @pytest.mark.parametrize("model", ["auto/simple", "cheap"])
@@ -280,3 +283,151 @@ def test_every_decision_is_among_the_options() -> None:
             for held in range(len(found)):
                 decision = routed(model, *found[held:], made=made)
                 assert Option(decision.tier, decision.candidates) in found[held:]
+
+
+SIZED = {"simple": ("small",), "medium": ("other",), "complex": ("large",)}
+CAPACITIES = CapacityTable(
+    {
+        "small": Capacity(
+            context_tokens=2_000,
+            max_output_tokens=500,
+            features=frozenset(),
+            input_price=1_000_000,
+            output_price=1_000_000,
+        ),
+        "other": Capacity(context_tokens=8_000, features=frozenset({"tools"})),
+        "large": Capacity(max_output_tokens=1_000, input_price=10_000_000, output_price=50_000_000),
+    }
+)
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+
+
+def sized(**settings: Any) -> Router:
+    found = RouterSettings(**{"tiers": SIZED, **settings})
+    return Router(found, Strategy(Choice("simple", 0.9, "easy")), MODELS, {}, capacities=CAPACITIES)
+
+
+def decided(request: Any, made: Router | None = None, **fields: Any) -> Decision:
+    return (made or sized()).route(request, **fields)
+
+
+def test_a_model_that_lacks_something_passes_to_the_next_tier_up() -> None:
+    found = decided(chat_request("Hi", model="auto", tools=TOOLS))
+
+    assert (found.tier, found.candidates, found.reason) == ("medium", ("other",), "tools")
+    assert found.lacking == {"small": "tools"}
+
+
+def test_a_prompt_that_does_not_fit_goes_where_it_does() -> None:
+    found = decided(chat_request("word " * 4_000, model="auto"))
+
+    assert (found.tier, found.reason) == ("medium", "context")
+
+
+def test_where_nothing_fits_the_provider_has_the_last_word() -> None:
+    made = sized(tiers={"simple": ("small",)})
+
+    found = decided(chat_request("word " * 4_000, model="auto"), made)
+
+    assert (found.tier, found.candidates, found.reason) == ("simple", ("small",), "easy")
+
+
+def test_the_next_tiers_up_are_spare() -> None:
+    assert decided(chat_request("Hi", model="auto")).spare == (
+        Option("medium", ("other",)),
+        Option("complex", ("large",)),
+    )
+    assert decided(chat_request("Hi", model="auto"), sized(next_tier=False)).spare == ()
+
+
+def test_a_tier_that_is_named_has_no_spare() -> None:
+    assert decided(chat_request("Hi", model="auto/medium")).spare == ()
+
+
+@pytest.mark.parametrize(
+    ("wishes", "tier", "reason"),
+    [
+        (Wishes(min_tier="medium"), "medium", "min-tier"),
+        (Wishes(max_tier="medium"), "simple", "easy"),
+        (Wishes(role="orchestrator"), "complex", "role=orchestrator"),
+        (Wishes(role="formatter"), "simple", "role=formatter"),
+        (Wishes(role="orchestrator", max_tier="medium"), "medium", "max-tier"),
+    ],
+)
+def test_callers_bound_what_is_decided(wishes: Wishes, tier: str, reason: str) -> None:
+    found = decided(chat_request("Hi", model="auto"), wishes=wishes)
+
+    assert (found.tier, found.reason) == (tier, reason)
+
+
+def test_bounds_leave_the_tiers_within_them() -> None:
+    options = sized().options(
+        chat_request(model="auto"), ALL_TIERS, may_degrade=False, wishes=Wishes(max_tier="medium")
+    )
+
+    assert [option.tier for option in options] == ["medium", "simple"]
+
+
+def test_bounds_that_leave_nothing_are_refused() -> None:
+    with pytest.raises(NotPermittedError):
+        sized().options(chat_request(model="auto"), ("simple",), may_degrade=False, wishes=Wishes(min_tier="complex"))
+
+
+def test_bounds_do_not_concern_a_model_that_is_asked_for_by_its_name() -> None:
+    options = sized().options(
+        chat_request(model="large"), ALL_TIERS, may_degrade=False, wishes=Wishes(max_tier="simple")
+    )
+
+    assert [option.candidates for option in options] == [("large",)]
+
+
+def test_models_that_may_cost_more_than_is_allowed_are_left_out() -> None:
+    found = decided(chat_request("Hi", model="auto"), wishes=Wishes(max_cost_microusd=5_000))
+
+    assert found.candidates == ("small",)
+    assert found.lacking == {"other": "unpriced", "large": "cost"}
+    assert found.spare == ()
+
+
+@pytest.mark.parametrize("model", ["auto", "large"])
+def test_a_cost_that_no_model_stays_below_is_refused(model: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        decided(chat_request("Hi", model=model), wishes=Wishes(max_cost_microusd=10))
+
+    assert caught.value.code == "max_cost_exceeded"
+
+
+def test_a_team_may_have_all_of_its_models_routed() -> None:
+    made = sized()
+
+    assert made.target("large") == "large"
+    assert made.target("large", routes_all=True) == "auto"
+    assert made.target("auto/simple", routes_all=True) == "auto/simple"
+    assert Router(RouterSettings(), Strategy(None), MODELS, {}).target("large", routes_all=True) == "large"
+
+
+def test_the_balancer_orders_the_candidates_of_a_tier() -> None:
+    class Reversed:
+        name, is_keyed = "weighted", True
+
+        def __init__(self) -> None:
+            self.keys: list[bytes] = []
+
+        def order(self, candidates: Sequence[str], key: bytes) -> tuple[str, ...]:
+            self.keys.append(key)
+            return tuple(reversed(candidates))
+
+    balancer = Reversed()
+    settings = RouterSettings(tiers={"complex": ("large", "small")})
+    made = Router(settings, Strategy(Choice("complex", 1.0, "x")), MODELS, {}, balancer=balancer)  # type: ignore[arg-type]
+
+    first = made.route(chat_request("Hi", model="auto"), caller_id="a")
+    made.route(chat_request("Hi", model="auto"), caller_id="b")
+
+    assert first.candidates == ("small", "large")
+    assert len(set(balancer.keys)) == 2
+
+
+def test_the_bound_of_a_model_without_a_price_is_more_than_anything_costs() -> None:
+    assert sized().ceiling_microusd(chat_request("Hi"), "small") < MOST_MICROUSD
+    assert sized().ceiling_microusd(chat_request("Hi"), "other") == MOST_MICROUSD

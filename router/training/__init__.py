@@ -1,0 +1,1 @@
+"""How the scorer's artefact is made; never imported while serving."""
