@@ -18,13 +18,15 @@ from gateway.domain.errors import (
 from gateway.domain.request import ModelRequest
 from gateway.domain.tier import TierName
 from gateway.exchange import Exchange
+from gateway.experiments.split import Assigner, subject_of
 from policies.base import Limiter, Reservation
 from policies.effective import Policy, PolicyBook
 from policies.governor import FREE
-from policies.meters import Demand, Meter
+from policies.meters import Demand, Meter, together
 from policies.rollout import Rollout, is_denial
 from policies.staging import Trial, in_force
 from router.base import Option
+from router.conversation import conversation_key
 from router.tiers import Router
 
 Settler = Callable[[Exchange], Awaitable[None]]
@@ -44,6 +46,7 @@ class Admission:
         trial: rules that are only tried, None where there are none.
         relay_prices: what a POST to each family of relayed endpoints is charged, in micro-dollars.
         has_cache: whether an answer may come from a cache.
+        assigner: says which arm of a split alias a caller belongs to.
     """
 
     def __init__(  # noqa: PLR0913  one argument a part
@@ -58,10 +61,12 @@ class Admission:
         trial: Trial | None,
         relay_prices: Mapping[str, int],
         has_cache: bool,
+        assigner: Assigner,
     ) -> None:
         self.policies, self.router, self.rollout = policies, router, rollout
         self._ceilings, self._limiter, self._settler = ceilings, limiter, settler
         self._trial, self._relay_prices, self._has_cache = trial, relay_prices, has_cache
+        self._assigner = assigner
 
     async def admit(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> BudgetExhaustedError | None:
         """Permit a request and hold what it may consume, and note what policy says of it; see `_reserve`."""
@@ -88,13 +93,17 @@ class Admission:
         meters = self.policies.meters(policy, exchange.user)
         await self._hold(exchange, policy, meters, (Demand(1, microusd=price or 0),), (None,))
 
-    async def cover(self, exchange: Exchange, request: ModelRequest, name: str) -> None:
-        """Hold enough for the model that is really called, on each further hop."""
+    async def cover(self, exchange: Exchange, request: ModelRequest, *names: str) -> None:
+        """Hold enough for the models that are really called, on each further hop; for all of them together.
+
+        Raises:
+            RateLimitedError, BudgetExhaustedError: it does not fit; what was held is.
+        """
         policy, hold = exchange.policy, exchange.hold
         assert policy is not None  # noqa: S101  stage 4 came before
         assert hold is not None  # noqa: S101
-        meters = self.policies.meters(policy, exchange.user)
-        await hold.cover(self._ceilings.of_model(request, policy, self._bounding(meters), name))
+        meters = self._bounding(self.policies.meters(policy, exchange.user))
+        await hold.cover(together([self._ceilings.of_model(request, policy, meters, name) for name in names]))
 
     def _permit(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> tuple[Option, ...]:
         """Find out what holds for the caller, and who may answer."""
@@ -102,11 +111,31 @@ class Admission:
         exchange.user = user = self.policies.user_of(exchange.headers, request.document)
         if user is None and policy.requires_user:
             raise InvalidRequestError("This key needs requests to name their end user in 'user'.", param="user")
-        options = self.router.options(request, policy.tiers, may_degrade=bool(policy.degrading))
+        exchange.target = self._target(exchange, caller, request, policy)
+        options = self.router.options(
+            request,
+            policy.tiers,
+            may_degrade=bool(policy.degrading),
+            target=exchange.target,
+            wishes=exchange.wishes,
+        )
         if caller.models and not caller.may_use(request.model):
             message = f"This key may not use the model '{request.model[:100]}'."
             raise NotPermittedError(message, code="model_not_allowed", param="model")
         return options
+
+    def _target(self, exchange: Exchange, caller: Caller, request: ModelRequest, policy: Policy) -> str:
+        """Return what the requested name stands for; of an alias that is split, the caller's arm."""
+        sticky = self._assigner.sticky(request.model)
+        if sticky is None:
+            routes_all = policy.routes_all and request.shape != "embeddings"
+            return self.router.target(request.model, routes_all=routes_all)
+        conversation = None
+        if sticky == "conversation":
+            conversation = conversation_key(request, caller.key_id, exchange.wishes.session).hex() or None
+        exchange.experiment = request.model
+        exchange.subject = subject_of(sticky, caller, user=exchange.user, conversation=conversation)
+        return self._assigner.arm(request.model, exchange.subject)
 
     async def _reserve(
         self, exchange: Exchange, request: ModelRequest, options: tuple[Option, ...]

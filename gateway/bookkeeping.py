@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
+from gateway.upstreams.base import PlainReply
 from policies.base import Hold
 from policies.stores.holds.base import Expired
 from policies.stores.ledgers.base import UsageRecord
@@ -48,6 +49,41 @@ def record_answer(exchange: Exchange, hold: Hold) -> UsageRecord:
 def _status(exchange: Exchange) -> int:
     """Return the status of an answer that has not been sent yet."""
     return HTTPStatus.OK if exchange.reply is not None else exchange.error.status if exchange.error else 0
+
+
+def record_aside(exchange: Exchange, model: str, reply: PlainReply, at: float, cost: int | None) -> UsageRecord:
+    """Return the record of an answer that nobody waits for.
+
+    Args:
+        exchange: of the call.
+        model: that was asked.
+        reply: its answer.
+        at: when it was asked, seconds since the epoch.
+        cost: in micro-dollars, None where the price is not known.
+    """
+    return UsageRecord(
+        id=exchange.hold_id,
+        request_id=exchange.request_id,
+        at=at,
+        organisation="",
+        team="",
+        key="",
+        user="",
+        route="shadow",
+        requested_model=model,
+        routed_model=model,
+        answered_model=reply.answered_model,
+        upstream=exchange.upstream,
+        tier="",
+        cache="",
+        status=HTTPStatus.OK,
+        usage=reply.usage,
+        cost_microusd=cost or 0,
+        is_priced=cost is not None,
+        held_microusd=0,
+        under_reserved_microusd=0,
+        kind="shadow",
+    )
 
 
 def record_expired(expired: Expired, organisation: str, now: float) -> UsageRecord:

@@ -239,7 +239,7 @@ class CeilingTable:
             name = bound.name
             message = f"The model '{name}' has no price, and budgets count money. 'models.{name}.price' gives it one."
             raise NotPermittedError(message, code="model_unpriced", param="model")
-        return _dearest_input(self._dearest), self._dearest.output
+        return self._dearest.dearest_input, self._dearest.output
 
 
 def _bound(name: str, model: Model, rate: Rate | None) -> _Bound:
@@ -248,14 +248,9 @@ def _bound(name: str, model: Model, rate: Rate | None) -> _Bound:
         model.context_tokens or LARGEST_CONTEXT,
         model.image_tokens,
         model.max_output_tokens,
-        None if rate is None else _dearest_input(rate),
+        None if rate is None else rate.dearest_input,
         0 if rate is None else rate.output,
     )
-
-
-def _dearest_input(rate: Rate) -> int:
-    """Return the most that a prompt token may cost: which class it falls into is the provider's to say."""
-    return max(rate.input, rate.cache_read, rate.cache_write)
 
 
 def _limit(request: ModelRequest, asked: int | None, policy: Policy, frame: _Frame, choices: int) -> int | None:

@@ -105,7 +105,7 @@ class Continuity:
                 message = "What this request continues is kept by another provider than the one of this model."
                 raise InvalidRequestError(message, param="model", code="previous_response_elsewhere")
             there = (found.model,)
-        return msgspec.structs.replace(decision, candidates=there)
+        return msgspec.structs.replace(decision, candidates=there, spare=())
 
     async def _with_items(self, caller: Caller, request: ResponsesRequest) -> ResponsesRequest:
         """Replace references to items of responses that the gateway keeps by the items."""

@@ -17,6 +17,7 @@ from policies.base import Hold
 from policies.effective import Policy
 from policies.fair_queue import AT_ONCE
 from router.base import Decision, Option
+from router.wishes import NO_WISHES, Wishes
 
 CLIENT_CLOSED_REQUEST = 499
 """The status recorded when the caller left first (nginx's own; never sent)."""
@@ -49,13 +50,22 @@ class Exchange:
         held_options: who may answer within what is held, best first.
         waited: how it waited for a place at its upstream; how it waited for a limit, its hold knows.
         output_limit: the length of the answer that the request is sent with, None for its own.
+        target: the model, `auto` or `auto/<tier>` that the requested name stands for.
+        experiment: the alias that is split, where the requested name is one; empty elsewhere.
+        subject: who keeps its arm.
+        wishes: what the caller asks of whoever answers.
+        attempts: calls made to models, `retries` among them: those to models that had been asked before.
+        aside: models and what they have consumed besides the answer that is given: a call that lost against a faster
+            one, an answer without the form that was asked for.
+        degraded: in which ways the answer is less than what was to be expected, as words for a header.
     """
 
     __slots__ = (
-        "_closers", "_settler", "address", "attempts", "caller", "cost_microusd", "decision", "error", "first_byte_s",
-        "headers", "held_options", "hit", "hold", "hold_id", "miss_reason", "output_limit", "patience", "policy",
-        "query", "reply", "request", "request_id", "reserved_at", "route", "routed_model", "shape", "started",
-        "status", "upstream", "upstream_s", "usage", "user", "waited",
+        "_closers", "_settler", "address", "aside", "attempts", "caller", "cost_microusd", "decision", "degraded",
+        "error", "experiment", "first_byte_s", "headers", "held_options", "hit", "hold", "hold_id", "miss_reason",
+        "output_limit", "patience", "policy", "query", "reply", "request", "request_id", "reserved_at", "retries",
+        "route", "routed_model", "shape", "started", "status", "subject", "target", "upstream", "upstream_s",
+        "usage", "user", "waited", "wishes",
     )  # fmt: skip
 
     def __init__(
@@ -83,7 +93,11 @@ class Exchange:
         self.reply: Reply | None = None
         self.routed_model = ""
         self.upstream = ""
-        self.attempts = 0
+        self.attempts = self.retries = 0
+        self.aside: tuple[tuple[str, Usage], ...] = ()
+        self.degraded: tuple[bytes, ...] = ()
+        self.target = self.experiment = self.subject = ""
+        self.wishes: Wishes = NO_WISHES
         self.usage: Usage = NO_USAGE
         self.cost_microusd: int | None = None
         self.status = 0
@@ -106,6 +120,11 @@ class Exchange:
         return (self.decision.tier if self.decision else None) or "none"
 
     @property
+    def caller_id(self) -> str:
+        """What stands for the caller where callers are told apart, empty before it is known."""
+        return self.caller.key_id if self.caller is not None else ""
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds since the request's head was read."""
         return _perf_counter() - self.started
@@ -118,6 +137,15 @@ class Exchange:
     def on_close(self, closer: Callable[[], Awaitable[None]]) -> None:
         """Have `closer` called when the exchange ends, in reverse order of registration."""
         self._closers.append(closer)
+
+    def spend_aside(self, model: str, usage: Usage) -> None:
+        """Note what a model has consumed besides the answer that is given."""
+        self.aside = (*self.aside, (model, usage))
+
+    def degrade(self, word: bytes) -> None:
+        """Note that the answer is less than what was to be expected, and how."""
+        if word not in self.degraded:
+            self.degraded = (*self.degraded, word)
 
     def settle_with(self, settler: Callable[[], Awaitable[None]]) -> None:
         """Have `settler` called once: by `settle`, or else when the exchange ends."""

@@ -9,7 +9,7 @@
 |   |              | policies/governor.py     |                                | BudgetExhaustedError  |              |
 | 5 | route        | router/, continuity.py   | ModelRequest -> Decision       | UnknownModelError     | default tier |
 | 6 | look up      | cache/                   | key -> Hit or None             | -                     | open: a miss |
-| 7 | answer       | gateway/upstreams/       | ModelRequest -> Reply          | UpstreamError and kin | next in line |
+| 7 | answer       | gateway/attempts/        | ModelRequest -> Reply          | UpstreamError and kin | next in line |
 | 8 | settle       | Hold.settle              | Usage -> charge                | -                     | logged       |
 | 9 | record       | gateway/telemetry.py     | Exchange -> metrics, log line  | -                     | open         |
 
@@ -27,63 +27,60 @@ left: see `Exchange.close`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from cache.exact import ExactCache
 from gateway.admission import Admission
-from gateway.bookkeeping import record_answer
+from gateway.attempts.asking import Asker
+from gateway.attempts.attempts import Attempts
+from gateway.attempts.checked import CheckedAnswers
+from gateway.attempts.hedging import Hedger
+from gateway.bookkeeping import record_answer, record_aside
 from gateway.ceilings import CeilingTable
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.errors import (
     DeadlineExceededError,
     GatewayError,
-    InvalidRequestError,
     NotFoundError,
     NotPermittedError,
     ShuttingDownError,
     StageUnavailableError,
     UpstreamError,
-    UpstreamOverloadedError,
-    UpstreamTimeoutError,
 )
 from gateway.domain.request import ModelRequest
 from gateway.domain.responses import ResponsesRequest
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
+from gateway.experiments.split import Assigner
 from gateway.pricing import PriceTable
-from gateway.upstreams.base import (
-    DEFAULT_OUTPUT_TOKENS,
-    CountSupport,
-    ModelCall,
-    PlainReply,
-    RelayCall,
-    RelayReply,
-    RelaySupport,
-    Reply,
-    Upstream,
-)
-from gateway.upstreams.catalogue import FORWARDED
+from gateway.upstreams.base import PlainReply, RelayCall, RelayReply, RelaySupport, Reply, Upstream
 from gateway.upstreams.settings import Model
-from gateway.upstreams.translating import ask
 from policies.base import Authenticator, Limiter, Sanitiser
 from policies.effective import PolicyBook
-from policies.fair_queue import NotAdmittedError, SlotGate
+from policies.fair_queue import SlotGate
 from policies.rollout import Rollout
 from policies.staging import Trial
 from policies.stores.ledgers.base import Ledger
+from router.base import Decision
+from router.learned import Learned
+from router.settings import RouterSettings
 from router.tiers import Router
 
 log = logging.getLogger("tierway")
 
-_ABANDONED: Final = (DeadlineExceededError, ShuttingDownError, UpstreamTimeoutError)
-"""Errors of requests whose prompt an upstream has been sent, and may have been reading."""
+ASIDE_S: Final = 300.0
+"""Seconds that a call on nobody's behalf may take."""
+
+_ABANDONED: Final = (DeadlineExceededError, ShuttingDownError)
+"""Errors of requests whose last call was left while its upstream may have been reading the prompt."""
 
 
 class Pipeline:
@@ -106,6 +103,8 @@ class Pipeline:
         upstreams: Mapping[str, Upstream],
         prices: PriceTable,
         continuity: Continuity,
+        learned: Learned | None = None,
+        assigner: Assigner | None = None,
         relays_to: str | None = None,
         relay_prices: Mapping[str, int] | None = None,
     ) -> None:
@@ -113,9 +112,8 @@ class Pipeline:
         self._sanitiser = sanitiser
         self.router = router
         self._cache = cache
-        self._models = models
         self._upstreams = upstreams
-        self._prices = prices
+        self.prices = prices
         self._dearest = prices.dearest()
         self.continuity = continuity
         self.policies = policies
@@ -130,11 +128,34 @@ class Pipeline:
             trial=trial,
             relay_prices=relay_prices or {},
             has_cache=cache is not None,
+            assigner=assigner or Assigner({}),
         )
         self._ledger = ledger
-        self._gates = gates or {}
+        self.learned = learned or Learned(router.settings, models)
+        self._asker = Asker(
+            models=models,
+            upstreams=upstreams,
+            gates=gates or {},
+            health=self.learned.health,
+            mirror=self.learned.mirror,
+        )
+        attempts = self._make_attempts(models, router.settings)
+        self._answers = CheckedAnswers(attempts, self.learned, router.settings.outputs)
         self._relays_to = relays_to
         self.cache_failures = 0
+
+    def _make_attempts(self, models: Mapping[str, Model], settings: RouterSettings) -> Attempts:
+        hedger = None
+        if settings.hedge is not None:
+            hedger = Hedger(asker=self._asker, admission=self.admission, learned=self.learned, settings=settings.hedge)
+        return Attempts(
+            asker=self._asker,
+            admission=self.admission,
+            learned=self.learned,
+            hedger=hedger,
+            windows={name: model.context_tokens for name, model in models.items() if model.context_tokens},
+            settings=settings,
+        )
 
     async def run(
         self, exchange: Exchange, read_body: Callable[[], Awaitable[bytes]], read: Callable[[bytes], ModelRequest]
@@ -150,7 +171,7 @@ class Pipeline:
         request = exchange.request = read(await read_body())  # 1
         self._sanitise(request)  # 3
         refusal = await self.admission.admit(exchange, caller, request)  # 4
-        exchange.decision = self.router.route(request, exchange.held_options)  # 5
+        exchange.decision = self._route(exchange, request)  # 5
         if isinstance(request, ResponsesRequest):
             request = await self._resume(exchange, caller, request)
         found = await self._look_up(exchange, caller, request)  # 6
@@ -203,6 +224,30 @@ class Pipeline:
             exchange.cost_microusd = 0
         return reply
 
+    async def ask_aside(self, request: ModelRequest, name: str) -> tuple[PlainReply, int | None]:
+        """Ask a model on nobody's behalf, and return its answer with what it cost in micro-dollars.
+
+        The request is a plain one. What it consumed is written down, and counts for no budget.
+
+        Raises:
+            GatewayError: no answer came.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  a coroutine runs in one
+        number = f"shadow-{secrets.token_hex(8)}"
+        exchange = Exchange(number, {}, "", task)
+        exchange.patience.allow(ASIDE_S)
+        asked_at = time.time()
+        try:
+            answered = await self._asker.ask(exchange, request, name, exchange.patience)
+        finally:
+            exchange.patience.end()
+        assert isinstance(answered.reply, PlainReply)  # noqa: S101  what is asked for is plain
+        cost = self.prices.cost(name, answered.reply.usage)
+        if self._ledger is not None:
+            await self._ledger.append(record_aside(exchange, name, answered.reply, asked_at, cost))
+        return answered.reply, cost
+
     def authenticate(self, exchange: Exchange) -> Caller:
         """Tell who asks; also for routes without the other stages."""
         try:
@@ -220,6 +265,19 @@ class Pipeline:
             raise
         except Exception as error:
             raise StageUnavailableError("the guard is unavailable") from error
+
+    def _route(self, exchange: Exchange, request: ModelRequest) -> Decision:
+        return self.router.route(
+            request,
+            exchange.held_options,
+            target=exchange.target,
+            wishes=exchange.wishes,
+            caller_id=exchange.caller_id,
+        )
+
+    def is_resting(self, name: str) -> bool:
+        """Tell whether a model has been failing and is left alone."""
+        return not self.learned.health.admits(name, "")
 
     async def _resume(self, exchange: Exchange, caller: Caller, request: ResponsesRequest) -> ResponsesRequest:
         assert exchange.decision is not None  # noqa: S101  `_route` came before
@@ -247,87 +305,24 @@ class Pipeline:
         return PlainReply(body=hit.entry.body, usage=hit.entry.usage, answered_model=hit.entry.answered_model)
 
     async def _answer(self, exchange: Exchange, request: ModelRequest) -> Reply:
-        assert exchange.decision is not None  # noqa: S101  stage 5 came before
-        candidates = exchange.decision.candidates
         if exchange.output_limit is not None:
             request = request.limited(exchange.output_limit)
-        for position, name in enumerate(candidates, start=1):
-            exchange.routed_model = name
-            exchange.attempts = position
-            if position > 1:
-                await self.admission.cover(exchange, request, name)
-            try:
-                return await self._ask(exchange, request, name)
-            except (UpstreamError, InvalidRequestError) as error:  # the latter: it has no words for the request
-                if (
-                    not (error.retryable or isinstance(error, InvalidRequestError))
-                    or position == len(candidates)
-                    or exchange.patience.is_over()
-                ):
-                    raise
-        raise StageUnavailableError("a tier without candidates")
-
-    async def _ask(self, exchange: Exchange, request: ModelRequest, name: str) -> Reply:
-        model = self._models[name]
-        exchange.upstream = model.upstream
-        headers = () if FORWARDED.isdisjoint(exchange.headers) else _forwarded(exchange.headers)
-        call = ModelCall(
-            request=request,
-            model=model.model or name,
-            patience=exchange.patience,
-            headers=headers,
-            query=exchange.query,
-            max_output_tokens=model.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
-        )
-        leave = await self._take_place(exchange, model.upstream) if self._gates else _nothing_to_leave
-        asked_at = time.perf_counter()
-        try:
-            reply = await ask(self._upstreams[model.upstream], call)
-        except BaseException:
-            await leave()
-            raise
-        finally:
-            exchange.upstream_s += time.perf_counter() - asked_at
+        reply = await self._answers.answer(exchange, request)
         if isinstance(reply, PlainReply):
-            if leave is not _nothing_to_leave:
-                await leave()
-            exchange.usage = reply.usage
-            exchange.cost_microusd = self._cost(exchange, reply.usage)
-        else:
-            exchange.on_close(leave)
-            exchange.on_close(reply.close)
+            self._account(exchange, reply.usage)
         return reply
-
-    async def _take_place(self, exchange: Exchange, upstream: str) -> Callable[[], Awaitable[None]]:
-        """Wait for a place at an upstream that takes no more, teams in their shares, where policy lets requests wait.
-
-        Returns:
-            What gives the place back.
-        """
-        policy, gate = exchange.policy, self._gates.get(upstream)
-        if gate is None or policy is None or policy.queue is None:
-            return _nothing_to_leave
-        until = min(exchange.patience.deadline, exchange.patience.loop.time() + policy.queue.max_wait_s)
-        place = AsyncExitStack()
-        try:
-            waited = await place.enter_async_context(gate.slot(policy.team, policy.weight, 1, until))
-        except NotAdmittedError as error:
-            message = f"The upstream '{upstream}' takes no more requests at the moment, and waiting did not help."
-            raise UpstreamOverloadedError(message) from error
-        if waited.position:
-            exchange.waited = waited
-        return place.aclose
 
     async def _settle(self, exchange: Exchange) -> None:
         """Charge what was consumed. A failure here is loud, but the answer goes out."""
         hold, reply = exchange.hold, exchange.reply
         assert hold is not None  # noqa: S101  only called once there is one
         if reply is not None and not isinstance(reply, PlainReply):
-            exchange.usage = reply.usage()
-            exchange.cost_microusd = self._cost(exchange, exchange.usage)
-        elif reply is None and exchange.attempts and (exchange.error is None or isinstance(exchange.error, _ABANDONED)):
-            exchange.usage = self._usage_of_abandoned(exchange)
-            exchange.cost_microusd = self._cost(exchange, exchange.usage)
+            self._account(exchange, reply.usage())
+        elif reply is None and exchange.attempts:
+            is_abandoned = exchange.error is None or isinstance(exchange.error, _ABANDONED)
+            usage = self._usage_of_abandoned(exchange) if is_abandoned else NO_USAGE
+            if usage is not NO_USAGE or exchange.aside:
+                self._account(exchange, usage)
         try:
             if exchange.upstream or exchange.hit is not None:
                 # Written down first: what the books say, another process can settle for one that is killed here.
@@ -340,9 +335,18 @@ class Pipeline:
         except Exception:
             log.exception("settling failed", extra={"request_id": exchange.request_id})
 
-    def _cost(self, exchange: Exchange, usage: Usage) -> int | None:
+    def _account(self, exchange: Exchange, usage: Usage) -> None:
+        """Note what a request has consumed: its answer, and what was spent beside it."""
+        cost = self._cost(exchange, exchange.routed_model, usage)
+        for model, spent in exchange.aside:
+            usage = usage.plus(spent)
+            more = self._cost(exchange, model, spent)
+            cost = more if cost is None else cost + (more or 0)
+        exchange.usage, exchange.cost_microusd = usage, cost
+
+    def _cost(self, exchange: Exchange, model: str, usage: Usage) -> int | None:
         """Return what an answer cost, None where nobody knows; what was held at the dearest price is charged at it."""
-        cost = self._prices.cost(exchange.routed_model, usage)
+        cost = self.prices.cost(model, usage)
         policy = exchange.policy
         if cost is None and policy is not None and policy.counts_money and self._dearest is not None:
             return self._dearest.cost(usage)
@@ -350,12 +354,9 @@ class Pipeline:
 
     def _usage_of_abandoned(self, exchange: Exchange) -> Usage:
         """Return what a caller who left before the answer has used: the prompt was sent, and is billed."""
-        upstream, request = self._upstreams.get(exchange.upstream), exchange.request
-        if request is None or not isinstance(upstream, CountSupport):
+        if exchange.request is None or not exchange.routed_model:
             return NO_USAGE
-        model = self._models[exchange.routed_model].model or exchange.routed_model
-        tokens = upstream.estimate_tokens(request, model)
-        return Usage(input_tokens=tokens, provenance="estimated")
+        return self._asker.estimate(exchange.request, exchange.routed_model)
 
     async def _store(self, exchange: Exchange, cache: ExactCache, key: bytes) -> None:
         """Keep a complete plain answer whose last byte was sent."""
@@ -368,10 +369,6 @@ class Pipeline:
             self.cache_failures += 1
 
 
-async def _nothing_to_leave() -> None:
-    """Give back no place: none was needed."""
-
-
 def token_of(headers: Mapping[bytes, bytes]) -> str | None:
     """Return the caller's key, from `Authorization: Bearer KEY`, Anthropic's `x-api-key` or Azure's `api-key`."""
     sent = headers.get(b"authorization")
@@ -380,7 +377,3 @@ def token_of(headers: Mapping[bytes, bytes]) -> str | None:
         return None if sent is None else sent.decode("latin-1")
     scheme, _, token = sent.partition(b" ")
     return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
-
-
-def _forwarded(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in headers.items() if name in FORWARDED]

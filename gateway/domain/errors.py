@@ -17,8 +17,10 @@ GatewayError
 │   └── BudgetExhaustedError       429  insufficient_quota; the status can be set to 402 or 403
 ├── UpstreamError                  someone we called failed
 │   ├── UpstreamUnreachableError   502  retryable
+│   │   └── UpstreamClosedError    502  it had the request, and closed the connection
 │   ├── UpstreamTimeoutError       504  retryable
 │   ├── UpstreamOverloadedError    503  retryable
+│   │   └── UpstreamsRestingError  503  every model that could answer has been failing: carries retry_after_s
 │   ├── UpstreamRefusedError       the upstream's own status
 │   └── UpstreamGarbledError       502  retryable
 ├── DeadlineExceededError          504  the caller's own deadline passed
@@ -203,6 +205,10 @@ class UpstreamUnreachableError(UpstreamError):
     retryable = True
 
 
+class UpstreamClosedError(UpstreamUnreachableError):
+    """The connection was there and the request sent; it broke before the answer was complete."""
+
+
 class UpstreamTimeoutError(UpstreamError):
     """The upstream was silent for longer than its timeouts allow."""
 
@@ -247,7 +253,7 @@ class UpstreamRefusedError(UpstreamError):
         self.code = code
         self.type = type_
         self.headers = headers
-        self.retryable = status >= 500 or status in (408, 429)
+        self.retryable = status >= 500 or status in (408, 409, 429)
 
 
 class UpstreamOverloadedError(UpstreamError):
@@ -256,6 +262,20 @@ class UpstreamOverloadedError(UpstreamError):
     status = 503
     code = "upstream_overloaded"
     retryable = True
+
+
+class UpstreamsRestingError(UpstreamOverloadedError):
+    """Every model that could answer has been failing, and is left alone until it may be tried again.
+
+    Args:
+        retry_after_s: seconds until the first of them may be tried, > 0.
+    """
+
+    code = "upstreams_resting"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineExceededError(GatewayError):

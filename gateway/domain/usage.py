@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -42,6 +42,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
         """All tokens generated."""
         return self.output_tokens + self.reasoning_tokens + self.output_audio_tokens
 
+    def plus(self, other: Usage) -> Usage:
+        """Return what two answers consumed together; it is as certain as the less certain of them."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _CLASSES}
+        least = max(self.provenance, other.provenance, key=_PROVENANCES.index)
+        return Usage(**sums, provenance=least)
+
+
+_CLASSES: Final = tuple(name for name in Usage.__struct_fields__ if name != "provenance")
+_PROVENANCES: Final[tuple[Provenance, ...]] = ("none", "provider", "counted", "estimated")
+"""The most certain first; nothing at all is certain too."""
 
 NO_USAGE = Usage(provenance="none")
 """Nothing was consumed, or nothing is known of it."""

@@ -22,6 +22,7 @@ from gateway.domain.errors import (
     RequestTooLargeError,
     StateLostError,
     UpstreamRefusedError,
+    UpstreamsRestingError,
 )
 from gateway.domain.request import Shape
 
@@ -114,7 +115,7 @@ def error_headers(error: GatewayError) -> Headers:
     headers: Headers = []
     if isinstance(error, UpstreamRefusedError):
         headers.extend(error.headers)
-    elif isinstance(error, RateLimitedError):
+    elif isinstance(error, RateLimitedError | UpstreamsRestingError):
         headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
         headers.append((b"retry-after-ms", b"%d" % math.ceil(error.retry_after_s * 1000)))
     elif isinstance(error, BudgetExhaustedError | StateLostError) and error.retry_after_s is not None:

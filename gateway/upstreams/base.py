@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -28,6 +28,7 @@ class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
         headers: the caller's headers that travel on (tracing), names in lower case.
         query: of the caller's target.
         max_output_tokens: the longest answer to ask for where a bound is demanded and the caller set none.
+        observe: is shown the headers of the upstream's answer, whatever its status.
     """
 
     request: ModelRequest
@@ -36,6 +37,7 @@ class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
     headers: Headers = ()
     query: bytes = b""
     max_output_tokens: int = DEFAULT_OUTPUT_TOKENS
+    observe: Callable[[Headers], None] | None = None
 
 
 class PlainReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -102,6 +102,8 @@ class Remote:
         message = Request(target, headers, request.edited(edits))
         response = await self._transport.send(message, call.patience)
         try:
+            if call.observe is not None:
+                call.observe(response.headers)
             if not 200 <= response.status < 300:
                 raise self._refusal(response.status, response.headers, await response.read())  # noqa: TRY301
             if request.stream:

@@ -103,11 +103,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     model: str | None = None
     """The model's name at the upstream; the same name where absent."""
     weight: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    """The share among candidates of a tier, for strategies that balance."""
+    """Its share among the candidates of a tier, where `router.balance` is not `ordered`."""
     context_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """The context window in tokens, prompt and answer together."""
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """The longest answer the model gives, in tokens."""
+    supports: tuple[Literal["vision", "audio", "files", "tools", "structured_output"], ...] | None = None
+    """What the model can besides reading and writing text; requests that need more go to other candidates of its tier,
+    or the next one. Absent: everything."""
     image_tokens: Annotated[int, msgspec.Meta(ge=0)] = 40_000
     """The most prompt tokens that one image is billed as; budgets hold so many. The default is above the 36,835 that
     OpenAI's formula gives for the largest image on gpt-4o-mini; most models need far less."""

@@ -93,15 +93,20 @@ class Patience:
 
     Attributes:
         deadline: the caller's own, in seconds of the loop's clock.
+        first_byte_s: how long the next call may be silent before its first byte, whatever its upstream allows.
+        total_s: how long the next call may take.
     """
 
-    __slots__ = ("_call_ends", "_handle", "_late", "_limit", "_task", "_time", "_total", "_wakes", "deadline", "loop")
+    __slots__ = (
+        "_call_ends", "_handle", "_late", "_limit", "_task", "_time", "_total", "_wakes", "deadline", "first_byte_s",
+        "loop", "total_s",
+    )  # fmt: skip
 
     def __init__(self, task: asyncio.Task[object]) -> None:
         self.loop = task.get_loop()
         self._task = task
         self._time = self.loop.time
-        self.deadline = self._total = self._call_ends = _NEVER
+        self.deadline = self._total = self._call_ends = self.first_byte_s = self.total_s = _NEVER
         self._limit = self._wakes = _NEVER
         self._late = False
         self._handle: asyncio.TimerHandle | None = None
@@ -114,9 +119,9 @@ class Patience:
     def begin(self, total_s: float, first_byte_s: float) -> None:
         """Start a call that may take `total_s` seconds, and `first_byte_s` until its first byte."""
         now = self._time()
-        self._call_ends = now + total_s
+        self._call_ends = now + min(total_s, self.total_s)
         self._total = min(self._call_ends, self.deadline)
-        self._limit = min(now + first_byte_s, self._total)
+        self._limit = min(now + min(first_byte_s, self.first_byte_s), self._total)
         if self._limit < self._wakes:
             self._set_timer()
 
@@ -140,6 +145,22 @@ class Patience:
     def is_over(self) -> bool:
         """Tell whether the caller's deadline has passed."""
         return self._time() >= self.deadline
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the caller's deadline, 0 once it has passed."""
+        return max(self.deadline - self._time(), 0.0)
+
+    def fork(self, task: asyncio.Task[object]) -> Patience:
+        """Return the patience of another task that works on the same request, with a timer of its own."""
+        other = Patience(task)
+        other.deadline = self.deadline
+        other.first_byte_s, other.total_s = self.first_byte_s, self.total_s
+        return other
+
+    def hand_to(self, task: asyncio.Task[object]) -> None:
+        """Have another task wait from now on: what one task has begun to read, that one goes on with."""
+        self._task = task
 
     def raise_if_late(self) -> None:
         """Turn a cancellation that this object caused into the error it stands for."""
@@ -211,6 +232,9 @@ class Transport:
         except asyncio.CancelledError:
             patience.raise_if_late()
             raise
+        except BaseException:
+            patience.rest()
+            raise
         return Response(response, patience, self)
 
     async def _watched(self, chunks: AsyncIterator[bytes], patience: Patience) -> AsyncIterator[bytes]:
@@ -260,7 +284,8 @@ class Response:
         except asyncio.CancelledError:
             patience.raise_if_late()
             raise
-        patience.rest()
+        finally:
+            patience.rest()
         if chunk is not None:
             self._transport.received_bytes += len(chunk)
         return chunk

@@ -23,6 +23,11 @@ AUTH_FAILURES: Final = 2
 """Refusals of the gateway's credential that open a breaker: one may be a hiccup of the provider's key store."""
 
 
+ROW: Final = 4
+"""How many times `failures` have to come without an answer in between to open a breaker whatever came before. With the
+default, 20: by chance they come so once in a million calls where half of them fail."""
+
+
 class Probe:
     """A call that tries whether a half-open circuit may be closed."""
 
@@ -78,7 +83,8 @@ class Breaker:
     """
 
     __slots__ = (
-        "_first_prober", "_needed", "_not_before", "_random", "_records", "_rest", "_settings", "_succeeded",
+        "_first_prober", "_in_a_row", "_needed", "_not_before", "_random", "_records", "_rest", "_row_at",
+        "_row_callers", "_settings", "_succeeded",
         "everybody", "fault", "opened_for_one",
     )  # fmt: skip
 
@@ -99,6 +105,8 @@ class Breaker:
         self._rest = _Record(settings.window_s, now)
         self._first_prober: str | None = None
         self._not_before = now
+        self._in_a_row, self._row_at = 0, now
+        self._row_callers: set[str] = set()
 
     @property
     def opened(self) -> int:
@@ -128,6 +136,8 @@ class Breaker:
     def succeed(self, caller: str, now: float) -> None:
         """Count a call that went well, or was refused for the caller's own fault."""
         self._records.get(caller, self._rest).succeeded.add(now)
+        if self._in_a_row:
+            self._end_row()
 
     def close(self, probe: Probe, caller: str, now: float) -> None:
         """Close what a probe that went well tried; nothing if that has opened again meanwhile."""
@@ -151,6 +161,7 @@ class Breaker:
         self._not_before = max(self._not_before, now + min(retry_after_s, MOST_RETRY_AFTER_S))
         record = self._record(caller, now)
         record.failed.add(now)
+        self._continue_row(caller, now)
         tried = [probe.circuit for probe in probes if probe.breaker is self and probe.is_current]
         for probe in probes:
             probe.circuit.free(probe)
@@ -192,12 +203,35 @@ class Breaker:
         record = self._records[caller] = _Record(self._settings.window_s, now)
         return record
 
+    def _continue_row(self, caller: str, now: float) -> None:
+        """Count a failure that no answer came before, within the window."""
+        if now - self._row_at > self._settings.window_s:
+            self._end_row()
+        self._row_at = now
+        self._in_a_row += 1
+        if len(self._row_callers) < 2:
+            self._row_callers.add(caller)
+
+    def _end_row(self) -> None:
+        self._in_a_row = 0
+        self._row_callers.clear()
+
     def _judge(self, record: _Record, now: float) -> None:
         failed = self._rest.failed.count(now) + sum(r.failed.count(now) for r in self._records.values())
-        if failed >= self._needed and failed >= self._succeeded.count(now) and self._concerns_everybody(now):
+        is_outright = self._in_a_row >= ROW * self._needed
+        concerns_all = failed >= self._succeeded.count(now) and self._concerns_everybody(now)
+        if failed >= self._needed and (concerns_all or (is_outright and len(self._row_callers) > 1)):
             self._open(self.everybody, now)
-        elif record is not self._rest and record.circuit.is_closed and record.is_failing(self._needed, now):
+        elif record is not self._rest and record.circuit.is_closed and (is_outright or self._is_failing(record, now)):
             self._open_for_one(record, now)
+
+    def _is_failing(self, record: _Record, now: float) -> bool:
+        """Tell whether a caller's calls fail, rather than that its failures ended first."""
+        if not record.is_failing(self._needed, now):
+            return False
+        others = [self._rest, *(one for one in self._records.values() if one is not record)]
+        has_others = any(one.failed.count(now) or one.succeeded.count(now) for one in others)
+        return has_others or record.failed.count(now) >= self._succeeded.count(now)
 
     def _concerns_everybody(self, now: float) -> bool:
         """Tell whether those fail too who are not the caller with the most failures."""
@@ -233,6 +267,7 @@ class Breaker:
         self._records = {caller: record for caller, record in self._records.items() if not record.circuit.is_closed}
         for record in (self._rest, *self._records.values()):
             record.forget_calls(window_s, now)
+        self._end_row()
         self._first_prober = None
 
 

@@ -39,7 +39,7 @@ class Health:
 
     Args:
         names: of the deployments, as in `models`.
-        settings: of their breakers.
+        settings: of their breakers; None has everybody admitted whatever calls show.
         clock: seconds, monotonic.
         random: returns 0 to 1.
     """
@@ -47,17 +47,19 @@ class Health:
     def __init__(
         self,
         names: Iterable[str],
-        settings: BreakerSettings,
+        settings: BreakerSettings | None,
         clock: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
-        self._settings, self._clock = settings, clock
+        self._is_off = settings is None
+        self._settings = settings = settings or BreakerSettings()
+        self._clock = clock
         self._deployments = {name: Deployment(settings, clock, random) for name in names}
 
     def admits(self, name: str, caller: str) -> bool:
         """Tell whether a caller may ask a deployment, be it as a probe."""
         deployment = self._deployments[name]
-        return not deployment.watched or deployment.admits(caller)
+        return not deployment.watched or self._is_off or deployment.admits(caller)
 
     def retry_in_s(self, names: Iterable[str], caller: str) -> float:
         """Return the seconds until the soonest of some deployments may be asked, 0 where one may or none is named."""
@@ -93,7 +95,9 @@ class Health:
                 self._deployments[name] = known
 
     def states(self) -> list[BreakerState]:
-        """Return how every breaker stands, for metrics."""
+        """Return how every breaker stands, for metrics; none where there are none."""
+        if self._is_off:
+            return []
         now = self._clock()
         return [
             _state(name, fault, deployment, now) for name, deployment in self._deployments.items() for fault in FAULTS

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Final, Literal, get_args
 
 from gateway.domain.errors import (
+    UpstreamClosedError,
+    UpstreamError,
     UpstreamGarbledError,
     UpstreamOverloadedError,
     UpstreamRefusedError,
@@ -25,6 +27,14 @@ AMBIGUOUS: Final[frozenset[Fault]] = frozenset({"timeout", "overload", "server",
 
 MOST_RETRY_AFTER_S: Final = 120.0
 """The longest wait that an upstream is believed: what OpenAI's Python client honours (openai-python 3.x, 2026-11)."""
+
+_BY_CLASS: Final[tuple[tuple[type[UpstreamError], Fault], ...]] = (
+    (UpstreamTimeoutError, "timeout"),
+    (UpstreamClosedError, "server"),  # it may have choked on this one request
+    (UpstreamUnreachableError, "connect"),
+    (UpstreamOverloadedError, "overload"),
+)
+"""The first that fits counts."""
 
 _BY_STATUS: Final[dict[int, Fault]] = {
     401: "auth",
@@ -48,13 +58,7 @@ def fault_of(error: BaseException) -> Fault | None:
         return _fault_of_status(error.status)
     if isinstance(error, UpstreamGarbledError):
         return _fault_of_status(error.answered_status) if error.answered_status >= 500 else "garbled"
-    if isinstance(error, UpstreamTimeoutError):
-        return "timeout"
-    if isinstance(error, UpstreamUnreachableError):
-        return "connect"
-    if isinstance(error, UpstreamOverloadedError):
-        return "overload"
-    return None
+    return next((fault for kind, fault in _BY_CLASS if isinstance(error, kind)), None)
 
 
 def _fault_of_status(status: int) -> Fault | None:

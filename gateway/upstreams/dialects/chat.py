@@ -7,6 +7,7 @@ from typing import Final, cast
 import msgspec
 
 from gateway.domain.chat import ChatRequest, edits_for_usage
+from gateway.domain.errors import UpstreamGarbledError
 from gateway.domain.request import ModelRequest
 from gateway.domain.secret import Secret
 from gateway.domain.usage import Usage
@@ -16,6 +17,7 @@ from gateway.upstreams.metering import read_usage
 
 _EMPTY_DELTA_BYTES: Final = len('{"content":""}')
 _QUOTE: Final = b'"'[0]
+_ARRAY: Final = b"["[0]
 
 
 class _Answer(msgspec.Struct):
@@ -55,6 +57,8 @@ class ChatDialect:
         answer = decode(_ANSWER, body, "The upstream's answer is not the JSON object of a completion.")
         if is_there(answer.error):
             raise in_band(answer.error, secret)
+        if is_there(answer.choices) and memoryview(answer.choices)[0] != _ARRAY:
+            raise UpstreamGarbledError("The upstream's answer has 'choices' that are no list.")
         return Answer(read_usage(answer.usage), answer.model or "", size_of(answer.choices))
 
     def reader(self, request: ModelRequest, secret: Secret | None) -> EventReader:

@@ -14,6 +14,7 @@ from typing import Final, cast
 import httptools
 
 from gateway.domain.errors import (
+    UpstreamClosedError,
     UpstreamError,
     UpstreamGarbledError,
     UpstreamOverloadedError,
@@ -99,7 +100,7 @@ class Http1Engine:
         try:
             return await self._ask(await self._connect(), message, upload)
         except _StaleConnectionError as error:
-            raise UpstreamUnreachableError("The upstream closed the connection before it answered.") from error
+            raise UpstreamClosedError("The upstream closed the connection before it answered.") from error
 
     async def _exchange(self, message: bytes) -> _Connection:
         """Return a connection on which the head of the answer has arrived."""
@@ -390,7 +391,7 @@ class _Connection(asyncio.Protocol):
             self._error = self._error or UpstreamGarbledError("The upstream's answer was cut off.")
         else:
             message = "The upstream closed the connection before it answered."
-            self._error = self._error or UpstreamUnreachableError(message)
+            self._error = self._error or UpstreamClosedError(message)
         self._wake()
 
     # httptools callbacks

@@ -9,6 +9,7 @@ from typing import Final
 import httpx2
 
 from gateway.domain.errors import (
+    UpstreamClosedError,
     UpstreamError,
     UpstreamGarbledError,
     UpstreamOverloadedError,
@@ -23,7 +24,8 @@ _ERRORS: Final[tuple[tuple[type[Exception], type[UpstreamError], str], ...]] = (
     (httpx2.TimeoutException, UpstreamTimeoutError, "The upstream did not answer in time."),
     (httpx2.ProxyError, UpstreamUnreachableError, "The proxy refused the connection."),
     (httpx2.RemoteProtocolError, UpstreamGarbledError, "The upstream's answer was cut off or is not HTTP."),
-    (httpx2.NetworkError, UpstreamUnreachableError, "The upstream cannot be reached."),
+    (httpx2.ConnectError, UpstreamUnreachableError, "The upstream cannot be reached."),
+    (httpx2.NetworkError, UpstreamClosedError, "The upstream closed the connection."),
     (httpx2.TransportError, UpstreamUnreachableError, "The call to the upstream failed."),
 )
 """What each of httpx2's errors means here; the first that fits counts."""
@@ -72,7 +74,7 @@ class Httpx2Engine:
             return await self._client.send(message, stream=True)
         except httpx2.HTTPError as error:
             if _died_unanswered(error):
-                raise UpstreamUnreachableError("The upstream closed the connection before it answered.") from error
+                raise UpstreamClosedError("The upstream closed the connection before it answered.") from error
             raise _translate(error) from error
 
     async def close(self) -> None:

@@ -11,8 +11,9 @@ import msgspec
 from gateway.domain.usage import NO_USAGE, Usage
 from policies.meters import MAX_PER_CALL
 
-Kind = Literal["answer", "expired"]
-"""`answer`: a call that was settled. `expired`: one whose lease ended first, because its process was killed."""
+Kind = Literal["answer", "expired", "shadow"]
+"""`answer`: a call that was settled. `expired`: one whose lease ended first, because its process was killed. `shadow`:
+one that no caller has made, to compare models; no budget counts it."""
 
 Group = Literal[
     "team", "key", "user", "model", "requested_model", "answered_model", "upstream", "tier", "day", "hour", "cache",

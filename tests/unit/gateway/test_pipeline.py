@@ -47,8 +47,8 @@ from policies.fair_queue import AT_ONCE
 from policies.meters import NOTHING, Demand
 from policies.settings import Budget, Limits, OrganisationSettings, UserSettings
 from policies.stores.holds.base import Granted
-from router.base import Choice
-from router.settings import RouterSettings
+from router.base import Choice, Question
+from router.settings import RetrySettings, RouterSettings
 from router.tiers import Router
 from tests.support.build import caller, chat_body, exchange, patience, stored_responses
 
@@ -138,7 +138,7 @@ class Strategy:
     def __init__(self, outcome: Any = None) -> None:
         self._outcome = outcome
 
-    def choose(self, request: ModelRequest) -> Choice:
+    def choose(self, question: Question) -> Choice:
         if isinstance(self._outcome, Exception):
             raise self._outcome
         found: Choice = self._outcome
@@ -254,7 +254,9 @@ class House:
             authenticator=self.authenticator,
             sanitiser=parts.pop("sanitiser", Sanitiser()),
             limiter=self.limiter,
-            router=Router(RouterSettings(tiers=tiers), strategy, models, {"alias": "a"}),
+            router=Router(
+                RouterSettings(tiers=tiers, retries=RetrySettings(attempts=0)), strategy, models, {"alias": "a"}
+            ),
             policies=PolicyBook(parts.pop("organisation", LIMITED)),
             cache=cache,
             models=models,
@@ -441,9 +443,10 @@ async def test_a_key_may_not_use_other_models() -> None:
 RETRYABLE = [
     UpstreamUnreachableError("x"), UpstreamTimeoutError("x"), UpstreamOverloadedError("x"),
     UpstreamGarbledError("x"), UpstreamRefusedError("x", status=500), UpstreamRefusedError("x", status=429),
+    UpstreamRefusedError("x", status=401),
 ]  # fmt: skip
 FINAL = [
-    UpstreamRefusedError("x", status=400), UpstreamRefusedError("x", status=401), UpstreamRefusedError("x", status=404),
+    UpstreamRefusedError("x", status=400), UpstreamRefusedError("x", status=404), UpstreamRefusedError("x", status=422),
     DeadlineExceededError("x"),
 ]  # fmt: skip
 
@@ -567,7 +570,7 @@ async def test_a_failure_to_settle_is_loud_and_keeps_the_answer(caplog: pytest.L
 
 async def test_a_model_without_a_price_settles_with_nothing() -> None:
     house = House()
-    house.pipeline._prices = PriceTable({})
+    house.pipeline.prices = PriceTable({})
 
     opened, _ = await house.ask()
 

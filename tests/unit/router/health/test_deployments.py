@@ -216,3 +216,51 @@ def test_calls_in_flight_return_to_zero_and_nobody_is_locked_out_for_ever(steps:
 
     assert [health.in_flight(name) for name in NAMES] == [0, 0]
     assert all(health.admits(name, caller) for name in NAMES for caller in "abcd")
+
+
+def test_a_busy_deployment_that_fails_outright_opens_before_it_has_failed_as_often_as_it_worked(clock: Clock) -> None:
+    health = build(clock)
+    for number in range(1_000):
+        health.begin("one", f"caller {number % 5}").succeed(0.1)
+
+    for number in range(20):
+        health.begin("one", f"caller {number % 5}").fail("timeout")
+
+    assert not health.admits("one", "another")
+
+
+def test_answers_in_between_make_no_row(clock: Clock) -> None:
+    health = build(clock)
+    for number in range(1_000):
+        health.begin("one", f"caller {number % 5}").succeed(0.1)
+
+    for number in range(200):
+        health.begin("one", f"caller {number % 5}").fail("timeout")
+        if number % 10 == 0:
+            health.begin("one", f"caller {number % 5}").succeed(0.1)
+
+    assert health.admits("one", "another")
+
+
+def test_the_first_failures_of_a_busy_caller_are_held_against_all_its_answers(clock: Clock) -> None:
+    health = build(clock)
+    for _ in range(100):
+        health.begin("one", "alone").succeed(0.1)
+
+    for _ in range(6):
+        health.begin("one", "alone").fail("server")
+
+    assert health.admits("one", "alone")
+
+
+def test_a_lone_busy_caller_leaves_a_deployment_alone_that_fails_outright(clock: Clock) -> None:
+    health = build(clock)
+    health.begin("one", "alone").fail("server")
+    for _ in range(1_000):
+        health.begin("one", "alone").succeed(0.1)
+
+    for _ in range(20):
+        health.begin("one", "alone").fail("server")
+
+    assert not health.admits("one", "alone")
+    assert health.admits("one", "another")
