@@ -21,23 +21,27 @@ import msgspec
 from cache.catalogue import build_cache
 from gateway import settings as settings_file
 from gateway.alerts.watch import open_watch
+from gateway.attempts.attempts import keep_retries_quiet
 from gateway.bookkeeping import record_expired
 from gateway.continuity import Continuity
 from gateway.domain.errors import StageUnavailableError
 from gateway.domain.money import PER_MILLION
 from gateway.domain.request import ModelRequest
 from gateway.edge.current import Current, Version
-from gateway.gauges import budget_gauges, hold_gauges, rollout_gauges, state_gauges, upstream_gauges
+from gateway.experiments.feedback import Remembered
+from gateway.gauges import budget_gauges, hold_gauges, rollout_gauges, router_gauges, state_gauges, upstream_gauges
 from gateway.inclusion import FileWatch
+from gateway.observation import Observation
 from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
 from gateway.rehearsal.cautions import all_cautions
 from gateway.rehearsal.examples import check_examples
+from gateway.routing import build_router
 from gateway.settings import Settings, SettingsError, prices_of
 from gateway.state.base import State, StateSettings
 from gateway.state.opening import open_state
 from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
-from gateway.upstreams.base import Upstream
+from gateway.upstreams.base import PlainReply, Upstream
 from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import HttpUpstream
 from policies.authenticate import KeyRing
@@ -54,7 +58,7 @@ from policies.standings import budget_meters, standings
 from policies.stores.holds.base import Expired
 from policies.stores.keys.base import KeyRecord
 from policies.throttle import LoginThrottle
-from router.catalogue import build_strategy
+from router.learned import Learned
 from router.tiers import Router
 
 log = logging.getLogger("tierway")
@@ -72,6 +76,15 @@ BUILT_IN: Final = "built-in"
 
 ROLLOUT_POLL_S: Final = 1.0
 """Seconds between looks at whether new rules come into force, or are taken back."""
+
+SHARE_POLL_S: Final = 0.5
+"""Seconds between two words to other replicas on what providers leave: many calls share a minute's limit."""
+
+LEARNING_SAVE_S: Final = 60.0
+"""Seconds between two savings of what is known of the traffic; a restart forgets no more."""
+
+FAILED_BELOW: Final = 0.5
+"""Scores of feedback below this say that the tier was not good enough."""
 
 MAX_CAUTIONS: Final = 20
 """How many rules that can never take effect are logged at load; `tierway check` shows all."""
@@ -105,6 +118,7 @@ class Gateway:
         # Looked at before anything takes time: an edit made meanwhile is seen.
         self._watch = None if path is None else FileWatch(partial(settings_file.files, path))
         check_examples(settings)
+        keep_retries_quiet()
         self._path = path
         self._host = host
         self._rollout = Rollout(settings.organisation)
@@ -112,6 +126,9 @@ class Gateway:
         self._settings = settings
         self._upstreams: dict[str, Upstream] = {}
         self._gates: dict[str, SlotGate] = {}
+        self._learned = Learned(settings.router, settings.models)
+        self._has_new_version = asyncio.Event()
+        self._is_built = False
         self._background: set[asyncio.Task[None]] = set()
         self._standings: list[Standing] = []
         self.alerts = open_watch(settings.telemetry.alerts, self.budgets if tells_of_budgets else None)
@@ -143,6 +160,8 @@ class Gateway:
             alerts=self.alerts,
             state=self._state,
         )
+        self._is_built = True
+        self._state.memory.learners.append(self._learn_feedback)
         telemetry.show_also(self._gauges)
 
     @property
@@ -165,11 +184,17 @@ class Gateway:
             asyncio.create_task(self._governor.run(self._note_expired)),
             asyncio.create_task(self.alerts.run()),
             asyncio.create_task(self._follow_rollout()),
+            asyncio.create_task(self._follow_learning()),
+            asyncio.create_task(self._run_experiments()),
             asyncio.create_task(asyncio.to_thread(_log_cautions, self._settings)),
         ]
         if self._watch is not None:
             tasks.append(asyncio.create_task(self._follow_file(self._watch)))
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_soon)
+        learned = await self._state.learning.load()
+        if learned:
+            self._learned.traffic.recall(learned)
+        self._prepare_scoring()
         try:
             yield
         finally:
@@ -179,6 +204,7 @@ class Gateway:
             for upstream in self._upstreams.values():
                 await upstream.close()
             await self.alerts.close()
+            await self._save_learning()
             await self._state.close()
             self.current.telemetry.close()
 
@@ -238,6 +264,7 @@ class Gateway:
         self._rollout.begin(step)
         self._ring, self._settings = ring, settings
         current.version = version
+        self._has_new_version.set()
         self._tell_of_rollout()
         current.telemetry.reloads["ok"] += 1
         log.info("settings reloaded, now %s", fingerprint)
@@ -263,11 +290,35 @@ class Gateway:
         version = await asyncio.to_thread(self._build, settings, self.current.version.fingerprint, ring)
         self._ring, self._settings = ring, settings
         self.current.version = version
+        self._has_new_version.set()
         self._tell_of_rollout()
         if self._rollout.complaint:
             log.error("%s", self._rollout.complaint)
         else:
             log.info("the organisation's new rules are in force")
+
+    async def _follow_learning(self) -> None:
+        """Tell other replicas of providers' limits and hear of theirs, and keep what is known of the traffic."""
+        store, saved_at = self._state.learning, time.monotonic()
+        while True:
+            await asyncio.sleep(SHARE_POLL_S)
+            if self._learned.mirror.is_known:
+                for told in await store.swap(self._learned.mirror.snapshot()):
+                    self._learned.mirror.merge(told)
+            if time.monotonic() - saved_at >= LEARNING_SAVE_S:
+                saved_at = time.monotonic()
+                await self._save_learning()
+
+    async def _save_learning(self) -> None:
+        learned = self._learned.traffic.dump()
+        if learned is not None:
+            await self._state.learning.save(learned)
+
+    def _prepare_scoring(self) -> None:
+        """Load the scorer where prompts will be scored, before anyone waits for it: 0.1 s."""
+        router = self._settings.router
+        if router.strategy == "by_complexity" and any(router.tiers.values()):
+            self._learned.traffic.calibrator.thresholds()
 
     def _tell_of_rollout(self) -> None:
         """Say whether the rules of the file are those that are served, or will be."""
@@ -310,8 +361,10 @@ class Gateway:
             self._cache = build_cache(settings.cache)
         self._prices = PriceTable(prices_of(settings))
         self._upstreams = upstreams
-        router = Router(settings.router, build_strategy(settings.router), settings.models, settings.aliases)
+        learned = self._learned.adapted(settings.router, settings.models)
+        router = build_router(settings, self._prices, learned)
         policies, trial = self._policies(settings.organisation, tried, router)
+        observation = self._observe(settings)
         pipeline = Pipeline(
             authenticator=ring or self._ring,
             sanitiser=build_sanitiser(settings.guard),
@@ -327,10 +380,44 @@ class Gateway:
             upstreams=upstreams,
             prices=self._prices,
             continuity=Continuity(self._state.stored, settings.models),
+            learned=learned,
+            assigner=observation.assigner,
             relays_to=settings.relay.upstream,
             relay_prices={name: round(usd * PER_MILLION) for name, usd in settings.relay.prices.items()},
         )
-        return Version(settings, pipeline, fingerprint, time.time())
+        self._learned = learned
+        return Version(settings, pipeline, observation, fingerprint, time.time())
+
+    def _observe(self, settings: Settings) -> Observation:
+        """Return what learns from requests; experiments that did not change go on."""
+        before = self.current.version.observation if self._is_built else None
+        return Observation(
+            settings, ask=self._ask_aside, ceiling=self._ceiling_aside, memory=self._state.memory, before=before
+        )
+
+    async def _ask_aside(self, request: ModelRequest, name: str) -> tuple[PlainReply, int | None]:
+        return await self.current.version.pipeline.ask_aside(request, name)
+
+    def _ceiling_aside(self, request: ModelRequest, name: str) -> int:
+        return self.current.version.pipeline.router.ceiling_microusd(request, name)
+
+    def _learn_feedback(self, remembered: Remembered, score: float, replaced: float | None) -> None:
+        """Learn what a caller has said of an answer."""
+        self.current.version.observation.experiments.learn(remembered, score, replaced)
+        if replaced is None and remembered.failure is not None and remembered.tier is not None:
+            traffic, has_failed = self._learned.traffic, score < FAILED_BELOW
+            traffic.learn(remembered.kind, remembered.tier, remembered.failure, failed=has_failed)
+
+    async def _run_experiments(self) -> None:
+        """Run the experiments of the settings that are served, and those of the next ones after them."""
+        while True:
+            self._has_new_version.clear()
+            running = asyncio.create_task(self.current.version.observation.experiments.run())
+            try:
+                await self._has_new_version.wait()
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
 
     def _update_gates(self, settings: Settings) -> dict[str, SlotGate]:
         """Return the places at each upstream, where requests may wait for one; those that are taken stay taken."""
@@ -412,6 +499,8 @@ class Gateway:
         yield from budget_gauges(self._standings, self.alerts.forecasts(), most)
         yield from hold_gauges(self._governor)
         yield from rollout_gauges(self._rollout)
+        yield from version.observation.gauges()
+        yield from router_gauges(version.pipeline.router, version.pipeline.learned)
         degraded = dict.fromkeys(self.current.look(), 1.0)
         yield gauge("tierway_degraded", "Parts that do not work as they should.", "part", degraded)
         failures = {

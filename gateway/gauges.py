@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from gateway.domain.money import PER_MILLION
 from gateway.state.base import State
@@ -12,6 +13,10 @@ from policies.effective import window_name
 from policies.governor import Governor
 from policies.meters import Standing
 from policies.rollout import Rollout
+from router.learned import Learned
+from router.tiers import Router
+
+_BREAKER: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 
 
 def upstream_gauges(upstreams: Mapping[str, Upstream]) -> Iterator[Metric]:
@@ -78,6 +83,34 @@ def hold_gauges(governor: Governor) -> Iterator[Metric]:
         "expired": governor.expired_microusd / PER_MILLION,
     }
     yield counter("tierway_hold_usd", "US dollars above what was held, and charged for expired holds.", "event", usd)
+
+
+def router_gauges(router: Router, learned: Learned) -> Iterator[Metric]:
+    """Yield how models fare, which extra calls were made, and where the thresholds between tiers stand."""
+    states = learned.health.states()
+    text = "Breakers of a model by class of fault: 0 closed, 1 half-open, 2 open."
+    values = {(one.deployment, one.fault): _BREAKER[one.state] for one in states if one.opened or one.locked_out}
+    yield gauge("tierway_breaker_state", text, ("model", "fault"), values)
+    opened = {(one.deployment, one.fault): float(one.opened) for one in states if one.opened}
+    yield counter("tierway_breaker_opened", "How often a breaker opened for everybody.", ("model", "fault"), opened)
+    text = "How often a breaker opened for one caller, whose requests alone had failed."
+    alone = {(one.deployment, one.fault): float(one.opened_for_one) for one in states if one.opened_for_one}
+    yield counter("tierway_breaker_opened_for_one", text, ("model", "fault"), alone)
+    for name, text, allowance in (
+        ("tierway_router_retries", "Calls to a model that had been asked before.", learned.retries),
+        ("tierway_router_hedges", "Second calls beside a slow one.", learned.hedges),
+    ):
+        made = {"made": float(allowance.taken), "denied": float(allowance.denied)}
+        yield counter(name, text, "result", made)
+    text = "What the router did besides asking the first candidate."
+    yield counter("tierway_router_events", text, "event", {name: float(n) for name, n in learned.events.items()})
+    names = [name for candidates in router.settings.tiers.values() for name in candidates]
+    room = {name: learned.mirror.headroom(name) for name in names}
+    yield gauge("tierway_upstream_headroom", "The share that is left of a provider's tightest limit.", "model", room)
+    if learned.traffic.is_used:
+        thresholds = learned.traffic.calibrator.thresholds()
+        below = {"simple": thresholds.simple_below, "medium": thresholds.medium_below}
+        yield gauge("tierway_router_threshold", "Scores below these are for a tier.", "tier", below)
 
 
 def rollout_gauges(rollout: Rollout) -> Iterator[Metric]:

@@ -20,6 +20,7 @@ from gateway.alerts.settings import AlertSettings
 from gateway.domain.money import Price
 from gateway.domain.secret import Secret
 from gateway.domain.tier import TIERS
+from gateway.experiments.settings import ExperimentSettings, ShadowSettings, Split
 from gateway.inclusion import Inclusion, InclusionError
 from gateway.upstreams.settings import AnthropicUpstream, AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Timeouts
 from gateway.yaml_reader import YamlError, read_yaml
@@ -40,7 +41,8 @@ from policies.settings import (
     TeamSettings,
     UserSettings,
 )
-from router.settings import RouterSettings
+from router.health.settings import BreakerSettings
+from router.settings import HedgeSettings, OutputSettings, RetrySettings, RouterSettings, Target
 
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -155,8 +157,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Other paths of OpenAI's API."""
     models: dict[str, Model] = {}
     """The names callers may ask for."""
-    aliases: dict[str, str] = {}
-    """Other names: each stands for a model, `auto` or `auto/<tier>`."""
+    aliases: dict[str, str | Split] = {}
+    """Other names: each stands for a model, `auto` or `auto/<tier>`, or for several of these, each for a part of the
+    callers."""
     router: RouterSettings = RouterSettings()
     """How a request finds the models that may answer it."""
     guard: GuardSettings = GuardSettings()
@@ -166,13 +169,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     organisation: OrganisationSettings = OrganisationSettings()
     """Callers and what they may do. It, and each of its teams, may also be the path of a file that holds the mapping,
     relative to the file that names it and within the folder of the settings file."""
+    experiments: ExperimentSettings = ExperimentSettings()
+    """Comparing models on the traffic there is."""
     telemetry: TelemetrySettings = TelemetrySettings()
     """What the gateway tells about itself."""
 
 
 SECTIONS: Final = (
     Settings, ServerSettings, Tls, RelaySettings,
-    OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price, RouterSettings,
+    OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price,
+    RouterSettings, Target, RetrySettings, BreakerSettings, HedgeSettings, OutputSettings, Split, ExperimentSettings,
+    ShadowSettings,
     GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, Budget, UserSettings, LostState,
     QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
     TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
@@ -180,11 +187,6 @@ SECTIONS: Final = (
 """Every struct of the file, in the order the reference lists them."""
 
 NOT_YET: Final = (
-    "router.strategy=by_complexity",
-    "router.strategy=cheapest_healthy",
-    "router.target",
-    "router.retries",
-    "router.hedge",
     "guard.input",
     "guard.output",
     "guard.tool_arguments",
@@ -194,7 +196,6 @@ NOT_YET: Final = (
     "cache.error_budget",
     "cache.embedder",
     "cache.audit_share",
-    "organisation.teams.*.route",
     "organisation.teams.*.guard",
     "agents",
     "telemetry.otlp",
@@ -395,10 +396,7 @@ def _check_references(settings: Settings) -> None:
     """Refuse names that point nowhere, and secrets too short to keep anyone out."""
     _check_models(settings)
     _check_headers(settings)
-    for tier, candidates in settings.router.tiers.items():
-        for index, name in enumerate(candidates):
-            if name not in settings.models:
-                raise SettingsError(f"router.tiers.{tier}[{index}]: no model is called '{name}'")
+    _check_router(settings)
     _check_aliases(settings)
     _check_keys(settings)
     fault = next(faults(settings.organisation), None)
@@ -410,6 +408,31 @@ def _check_references(settings: Settings) -> None:
     key = settings.encryption_key
     if key is not None and len(key.reveal()) < _MIN_SECRET_CHARACTERS:
         raise SettingsError(f"encryption_key: at least {_MIN_SECRET_CHARACTERS} characters are needed")
+
+
+def _check_router(settings: Settings) -> None:
+    for tier, candidates in settings.router.tiers.items():
+        for index, name in enumerate(candidates):
+            if name not in settings.models:
+                raise SettingsError(f"router.tiers.{tier}[{index}]: no model is called '{name}'")
+            if name in candidates[:index]:
+                raise SettingsError(f"router.tiers.{tier}[{index}]: '{name}' stands there twice")
+    _check_target(settings.router.target)
+    for role in settings.router.roles:
+        if not role.isprintable() or not role.isascii() or not role:
+            raise SettingsError(f"router.roles: {role!r} cannot be sent in a header")
+
+
+def _check_target(target: Target) -> None:
+    shares = [share for share in (target.simple, target.medium, target.complex) if share is not None]
+    if target.quality is not None and shares:
+        raise SettingsError("router.target: either shares of tiers or a quality, not both")
+    if target.quality is None and not shares:
+        raise SettingsError("router.target: name the shares of tiers, or a quality")
+    if len(shares) == len(TIERS) and not sum(shares):
+        raise SettingsError("router.target: at least one share must be more than 0")
+    if len(shares) < len(TIERS) and sum(shares) > 1:
+        raise SettingsError("router.target: shares that leave one out must not be more than 1 together")
 
 
 def _check_models(settings: Settings) -> None:
@@ -447,8 +470,18 @@ def _check_aliases(settings: Settings) -> None:
     for name, target in settings.aliases.items():
         if name in settings.models or name in virtual:
             raise SettingsError(f"aliases.{name}: a model of that name exists already")
-        if target not in settings.models and target not in virtual:
-            raise SettingsError(f"aliases.{name}: '{target}' is neither a model nor auto, auto/simple, ...")
+        for arm in (target,) if isinstance(target, str) else target.split:
+            if arm not in settings.models and arm not in virtual:
+                raise SettingsError(f"aliases.{name}: '{arm}' is neither a model nor auto, auto/simple, ...")
+    for index, shadow in enumerate(settings.experiments.shadows):
+        where = f"experiments.shadows[{index}]"
+        for field, model in (("model", shadow.model), ("judge", shadow.judge)):
+            if model is not None and model not in settings.models:
+                raise SettingsError(f"{where}.{field}: no model is called '{model}'")
+        if shadow.judge == shadow.model:
+            raise SettingsError(f"{where}.judge: a model cannot judge its own answers")
+        if any(other.model == shadow.model for other in settings.experiments.shadows[:index]):
+            raise SettingsError(f"{where}.model: '{shadow.model}' is a shadow already")
 
 
 def _check_keys(settings: Settings) -> None:
@@ -475,6 +508,14 @@ def _check_secret(where: str, secret: Secret, seen: dict[str, str]) -> None:
     if value in seen:
         raise SettingsError(f"{where}: the same secret as {seen[value]}")
     seen[value] = where
+
+
+def plain_aliases(settings: Settings) -> dict[str, str]:
+    """Return what each alias stands for; one that is split, for its largest arm."""
+    return {
+        name: target if isinstance(target, str) else max(target.split, key=target.split.__getitem__)
+        for name, target in settings.aliases.items()
+    }
 
 
 def prices_of(settings: Settings) -> dict[str, Price | str]:

@@ -134,8 +134,11 @@ async def drifts(derived: Sequence[Standing], store: HoldStore) -> tuple[Drift, 
 
 
 def demand_of(record: UsageRecord) -> Demand:
-    """Return what a record counts: a call counts as one request whatever came of it, a released hold as nothing."""
-    if record.is_released:
+    """Return what a record counts: a call counts as one request whatever came of it.
+
+    A released hold counts nothing, nor does a call that no caller has made.
+    """
+    if record.is_released or record.kind == "shadow":
         return NOTHING
     usage = record.usage
     return Demand.measured(1, usage.prompt_tokens, usage.completion_tokens, record.cost_microusd)

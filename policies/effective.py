@@ -80,6 +80,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         counts_tokens: whether tokens or money are counted, so that a request needs a bound.
         counts_money: whether a budget holds.
         weight: the team's share in a queue.
+        routes_all: whether models that are asked for by their own names are treated as `auto`.
     """
 
     organisation: str
@@ -101,6 +102,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     cached_answers: bool
     queue: QueueSettings | None
     holds: HoldSettings
+    routes_all: bool = False
 
     @property
     def path(self) -> str:
@@ -219,6 +221,7 @@ def resolve(organisation: OrganisationSettings, team: str, key: str, own: LevelS
         cached_answers=organisation.cached_answers,
         queue=organisation.queue,
         holds=organisation.holds,
+        routes_all=group.route == "by_complexity",
     )
 
 

@@ -136,6 +136,8 @@ def _rules(organisation: OrganisationSettings, team: str, key: str, own: LevelSe
     missing = set(TIERS) - set(policy.tiers)
     speakers = [label for label, word in levels if missing - set(word.tiers)]
     yield Rule("tiers", _listed(policy.tiers), " and ".join(speakers) or DEFAULT)
+    if policy.routes_all:
+        yield Rule("route", "by_complexity", f"team '{team}'")
     longest = policy.max_output_tokens
     speaker = next((label for label, word in levels if word.max_output_tokens == longest is not None), DEFAULT)
     yield Rule("max_output_tokens", "the model's own" if longest is None else f"{longest}", speaker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -100,6 +101,14 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
             max(0, self.output_tokens - held.output_tokens),
             max(0, self.microusd - held.microusd),
         )
+
+
+def together(demands: Sequence[Demand]) -> Demand:
+    """Return what one request may consume that makes several calls; it counts as one all the same."""
+    if len(demands) == 1:
+        return demands[0]
+    tokens = (sum(one.input_tokens for one in demands), sum(one.output_tokens for one in demands))
+    return Demand.measured(1, *tokens, sum(one.microusd for one in demands))
 
 
 NOTHING: Final = Demand(0, 0, 0, 0)

@@ -202,6 +202,8 @@ class TeamSettings(LevelSettings, frozen=True, kw_only=True, forbid_unknown_fiel
 
     grants: tuple[Literal["models", "tiers", "max_output_tokens"], ...] = ()
     """What its keys may widen beyond the team: their own word then replaces the team's, within the organisation's."""
+    route: Literal["pinned", "by_complexity"] = "pinned"
+    """What the team's requests for a model by its own name get: that model, or the treatment of `auto`."""
     weight: Annotated[float, msgspec.Meta(ge=0.001, le=1000)] = 1.0
     """Its share among the teams that wait in a queue."""
     keys: tuple[KeySettings, ...] = ()

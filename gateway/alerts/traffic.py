@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.telemetry import Record
 
-_UNWATCHED: Final = frozenset({"admin", "health", "metrics", "models", "other", "schema"})
+_UNWATCHED: Final = frozenset({"admin", "feedback", "health", "metrics", "models", "other", "schema"})
 """Routes on which no model is asked."""
 
 _CALLER_LEFT: Final = 499

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from gateway.cli import check, keys, plan, reconcile, serve, usage
+from gateway.cli import check, evaluate, keys, plan, reconcile, route, serve, usage
 from gateway.cli.base import fail
 from gateway.settings import SettingsError
 
-VERBS = (serve, check, plan, keys, usage, reconcile)
+VERBS = (serve, check, route, plan, keys, usage, reconcile, evaluate)
 """The modules that add verbs, in the order in which help lists them."""
 
 

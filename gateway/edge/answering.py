@@ -26,6 +26,7 @@ from gateway.edge.explain import ExplainedStream, explain_document
 from gateway.edge.limits import with_limits
 from gateway.edge.sse import HEADERS, error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
+from gateway.edge.wishes import wishes_of
 from gateway.exchange import Exchange
 from gateway.upstreams.base import PlainReply, StreamReply
 
@@ -93,6 +94,7 @@ class AnswerRoute:
         if scope["method"] != "POST" and not await allows(scope, send, "POST"):  # type: ignore[typeddict-item]
             return
         version = self._current.version
+        exchange.wishes = wishes_of(exchange.headers, version.settings.router.roles)
         wire: Wire = scope[SCOPE_KEY]  # type: ignore[literal-required]  # put there by the wire itself
         reading = partial(read_body, wire, receive, exchange.headers, version.settings.server)
         reply = await version.pipeline.run(exchange, reading, self._operation.read)
@@ -104,6 +106,7 @@ class AnswerRoute:
             else:
                 await send_answer(send, exchange, 200, _headers(exchange, reply), body)
         else:
+            reply = exchange.reply = version.observation.follow(exchange, reply)
             explain = explain and exchange.shape == "chat"  # elsewhere the last event is not ours to add to
             await _send_stream(send, exchange, ExplainedStream(reply, exchange) if explain else reply, wire)
 

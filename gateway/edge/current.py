@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from gateway.alerts.watch import AlertWatch
+from gateway.observation import Observation
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.state.base import State
@@ -20,12 +21,14 @@ class Version(msgspec.Struct, frozen=True):
     """One version of the settings and the pipeline built from it.
 
     Attributes:
+        observation: learns from requests that have ended.
         fingerprint: the hash of the file, `built-in` without one.
         loaded_at: seconds since the epoch.
     """
 
     settings: Settings
     pipeline: Pipeline
+    observation: Observation
     fingerprint: str
     loaded_at: float
 

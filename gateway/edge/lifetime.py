@@ -150,6 +150,7 @@ class Lifetime:
             record = _to_record(exchange)
             self._current.telemetry.record(record)
             self._current.alerts.observe(record)
+            self._current.version.observation.take(exchange)
         except Exception:
             log.exception("recording failed", extra={"request_id": exchange.request_id})
 
@@ -196,6 +197,7 @@ def _to_record(exchange: Exchange) -> Record:
     """Gather what is counted and logged; positional, as keywords cost a microsecond more."""
     caller, request, error, decision = exchange.caller, exchange.request, exchange.error, exchange.decision
     reply, usage = exchange.reply, exchange.usage
+    grounds = decision.grounds if decision else None
     ended = exchange.elapsed_s
     return Record(
         time.time(),
@@ -219,4 +221,8 @@ def _to_record(exchange: Exchange) -> Record:
         int(ended * 1_000_000),
         int(exchange.overhead_s * 1_000_000),
         int(exchange.first_byte_s * 1_000_000),
+        exchange.retries,
+        decision.reason if decision else "",
+        grounds.kind if grounds else "",
+        round(grounds.score, 4) if grounds else None,
     )

@@ -54,12 +54,18 @@ def limit_lines(exchange: Exchange) -> Lines:
         lines += _queue(waited)
     if exchange.output_limit is not None:
         lines.append((b"x-tierway-clamped", b"max_output_tokens=%d" % exchange.output_limit))
+    return lines + _degraded(exchange, hold)
+
+
+def _degraded(exchange: Exchange, hold: Hold) -> Lines:
+    """Say in which ways an answer is less than what was to be expected; none where it is not."""
     decision = exchange.decision
-    is_degraded = hold.is_degraded or (decision is not None and decision.reason == DEGRADED)
-    if is_degraded or not hold.is_shared:
-        what = [b"tier=%b;budget" % exchange.tier.encode()] if is_degraded else []
-        lines.append((b"x-tierway-degraded", b", ".join(what if hold.is_shared else [*what, b"limits"])))
-    return lines
+    is_capped = hold.is_degraded or (decision is not None and decision.reason == DEGRADED)
+    if not is_capped and not exchange.degraded and hold.is_shared:
+        return []
+    what = [b"tier=%b;budget" % exchange.tier.encode()] if is_capped else []
+    what += exchange.degraded
+    return [(b"x-tierway-degraded", b", ".join(what if hold.is_shared else [*what, b"limits"]))]
 
 
 def _queue(waited: object) -> Lines:

@@ -17,6 +17,7 @@ from gateway.edge.answer import EXCHANGE
 from gateway.edge.answering import OPERATIONS, AnswerRoute
 from gateway.edge.current import Current
 from gateway.edge.errors import as_gateway_error, error_body, error_headers, status_of
+from gateway.edge.feedback import FeedbackRoute
 from gateway.edge.health import LiveRoute, ReadyRoute
 from gateway.edge.lifetime import Lifetime, log
 from gateway.edge.metrics import MetricsRoute
@@ -43,6 +44,7 @@ def public_app(current: Current, *, with_operations: bool) -> ASGIApp:
         if not operation.path.startswith("/responses"):
             handlers.append(_plain(route, *operation.paths[:2]))
     handlers += _below_v1(lambda root: ModelsRoute(current, root), "/models")
+    handlers.append(_plain(FeedbackRoute(current, current.state.memory), "/v1/feedback", "/feedback"))
     relaying = Relaying(current)
     handlers += _below_v1(lambda root: ResponsesRoute(current, relaying, hot, root), "/responses")
     for endpoint in ENDPOINTS:

@@ -74,6 +74,19 @@ _ASKED_OF_MESSAGES: Final[Schema] = {
 }
 
 REQUESTS: Final[dict[str, Schema]] = {
+    "Feedback": {
+        "type": "object",
+        "description": "What a caller says of an answer: either a score or a rating.",
+        "additionalProperties": False,
+        "required": ["request_id"],
+        "oneOf": [{"required": ["score"]}, {"required": ["rating"]}],
+        "properties": {
+            "request_id": {**_TEXT, "minLength": 1, "maxLength": 200, "description": "The answer's `x-request-id`."},
+            "score": {"type": "number", "minimum": 0, "maximum": 1, "description": "0: of no use. 1: good."},
+            "rating": {"enum": ["good", "bad"]},
+            "comment": {**_OPTIONAL_TEXT, "description": "Neither kept nor logged."},
+        },
+    },
     "ChatRequest": _taken(
         "OpenAI's CreateChatCompletionRequest",
         ("model", "messages"),
@@ -159,6 +172,7 @@ REQUESTS: Final[dict[str, Schema]] = {
 _HELLO: Final[Schema] = {"model": "auto", "messages": [{"role": "user", "content": "Say hello."}]}
 
 EXAMPLES: Final[dict[str, Schema]] = {
+    "Feedback": {"request_id": "req-37687a762285-00000001", "rating": "good"},
     "ChatRequest": _HELLO,
     "ResponsesRequest": {"model": "auto", "input": "Say hello."},
     "MessagesRequest": {**_HELLO, "max_tokens": 64},
@@ -213,6 +227,15 @@ ANSWERS: Final[dict[str, Schema]] = {
     "Completion": _given(
         "OpenAI's CreateCompletionResponse; an upstream's own is passed on as it is.",
         choices=_list_of({"type": "object"}),
+    ),
+    "FeedbackTaken": _given(
+        "What became of feedback.",
+        object={"const": "feedback"},
+        request_id=_TEXT,
+        accepted={"const": True},
+        score={"type": "number", "minimum": 0, "maximum": 1},
+        replaced={"type": "boolean", "description": "Whether the request had feedback before."},
+        comment={"enum": ["ignored", None]},
     ),
     "Model": _given(
         "A model, for OpenAI's clients.",

@@ -166,6 +166,18 @@ def _model_paths() -> dict[str, Schema]:
     }
 
 
+def _feedback() -> Schema:
+    taken = {"200": _answer(reference("FeedbackTaken"), "It was taken.")}
+    content = {"schema": reference("Feedback"), "examples": {"least": {"value": EXAMPLES["Feedback"]}}}
+    return _operation(
+        "giveFeedback",
+        "Say how good an answer was",
+        "openai",
+        taken | failures(*_ALWAYS, "400", "404", "408", "413", "415"),
+        requestBody={"required": True, "content": {"application/json": content}},
+    )
+
+
 def _relayed_paths() -> dict[str, Schema]:
     paths: dict[str, Schema] = {}
     below = _parameter("path", "path", _STEP, "What follows; may contain '/'.")
@@ -233,6 +245,7 @@ def raw_paths() -> dict[str, Schema]:
         "/v1/completions": asks(
             "createCompletion", "Continue a text", "CompletionsRequest", "Completion", streams=True
         ),
+        "/v1/feedback": {"post": _feedback()},
         **_model_paths(),
         **_relayed_paths(),
         **_operations_paths(),

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from gateway.accounting.lines import from_line
+from gateway.domain.tier import TIERS
 from gateway.domain.usage import NO_USAGE
 from gateway.rehearsal.rehearsal import Outcome, Question, Rehearsal
 from gateway.settings import Settings
@@ -134,10 +135,13 @@ class _Counted:
     def __init__(self, settings: Settings, clock: _Clock) -> None:
         self._store = MemoryHoldStore(clock)
         self._rehearsal = Rehearsal(settings, Governor(self._store))
+        self._scores = settings.router.strategy == "by_complexity"
         self._asked = 0
 
     async def ask(self, question: Question) -> Outcome:
         self._asked += 1
+        if not self._scores:
+            question = msgspec.structs.replace(question, tier=None)
         if self._asked % SWEEP_EVERY == 0:
             await self._store.sweep()
         return await self._rehearsal.ask(question)
@@ -161,4 +165,5 @@ def _question(record: UsageRecord, settings: Settings) -> Question:
         user=record.user or None,
         max_output_tokens=max(1, record.usage.completion_tokens),
         usage=NO_USAGE if record.cache == "exact" else record.usage,
+        tier=next((tier for tier in TIERS if tier == record.tier), None),  # prompts are not recorded: no score is known
     )

@@ -12,12 +12,11 @@ from gateway.domain.chat import ChatRequest, read_chat
 from gateway.domain.errors import GatewayError
 from gateway.domain.money import PER_MILLION, format_usd
 from gateway.pricing import PriceTable
+from gateway.routing import build_router
 from gateway.settings import Settings, prices_of
 from policies.effective import Policy, resolve
 from policies.review import Place, cautions, places
 from policies.settings import KeySettings
-from router.catalogue import build_strategy
-from router.tiers import Router
 
 
 def all_cautions(settings: Settings) -> Iterator[str]:
@@ -32,8 +31,9 @@ class _DearestRequest:
     def __init__(self, settings: Settings) -> None:
         self._organisation = settings.organisation
         self._models = settings.models
-        self._ceilings = CeilingTable(settings.models, PriceTable(prices_of(settings)))
-        self._router = Router(settings.router, build_strategy(settings.router), settings.models, settings.aliases)
+        prices = PriceTable(prices_of(settings))
+        self._ceilings = CeilingTable(settings.models, prices)
+        self._router = build_router(settings, prices)
         self._dearest: dict[object, tuple[int, str]] = {}
 
     def cautions(self) -> Iterator[str]:

@@ -18,7 +18,8 @@ from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
 from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
-from gateway.rehearsal.stand_ins import EmptyCounters, KnownCaller, StandIn
+from gateway.rehearsal.stand_ins import EmptyCounters, KnownCaller, Recorded, StandIn
+from gateway.routing import build_router
 from gateway.settings import Settings, prices_of
 from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import StoredResponses
@@ -30,8 +31,6 @@ from policies.explanation import own_rules
 from policies.meters import Standing
 from policies.refusals import limit_name
 from policies.settings import LevelSettings
-from router.catalogue import build_strategy
-from router.tiers import Router
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +42,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         user: the end user, None for none.
         max_output_tokens: the longest answer it asks for, None for no word on it.
         usage: what its answer takes.
+        tier: what it was assigned to when it was recorded, None where that is to be decided.
     """
 
     key: str
@@ -51,6 +51,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     max_output_tokens: int | None = None
     usage: Usage = NO_USAGE
+    tier: TierName | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,9 +109,10 @@ class Rehearsal:
         self._upstream = StandIn()
         self._numbers = count(1)
         kept = MemoryResponseStore(1)
-        self.router = Router(settings.router, build_strategy(settings.router), settings.models, settings.aliases)
         self.policies = PolicyBook(settings.organisation, stored)
         self.prices = PriceTable(prices_of(settings))
+        self.router = build_router(settings, self.prices)
+        self._recorded = self.router.strategy = Recorded(self.router.strategy)
         self._pipeline = Pipeline(
             authenticator=self._who,
             sanitiser=build_sanitiser(settings.guard),
@@ -148,6 +150,7 @@ class Rehearsal:
         body = _body(question)
         self._who.caller = self.caller(question.key)
         self._upstream.usage = question.usage
+        self._recorded.tier = question.tier
 
         async def read_body() -> bytes:
             return body

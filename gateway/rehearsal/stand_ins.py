@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from gateway.domain.caller import Caller
 from gateway.domain.errors import NotAuthenticatedError
 from gateway.domain.request import Shape
+from gateway.domain.tier import TierName
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.upstreams.base import ModelCall, PlainReply, Reply
 from policies.base import Hold, Reservation
 from policies.governor import Governor
 from policies.stores.holds.memory import MemoryHoldStore
+from router.base import Choice, Strategy
+from router.base import Question as Asked
 
 SHAPES: frozenset[Shape] = frozenset(
     {"chat", "responses", "input_tokens", "compact", "messages", "count_tokens", "embeddings", "completions"}
@@ -33,6 +36,22 @@ class KnownCaller:
         if self.caller is None:
             raise NotAuthenticatedError("Nobody was named.")
         return self.caller
+
+
+class Recorded:
+    """Chooses the tier that a request had when it was recorded, and asks a strategy about others; see `Strategy`.
+
+    Attributes:
+        tier: of the next request, None where nothing is recorded of it.
+    """
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy = strategy
+        self.tier: TierName | None = None
+
+    def choose(self, asked: Asked) -> Choice:
+        """Return the tier."""
+        return self._strategy.choose(asked) if self.tier is None else Choice(self.tier, 1.0, "recorded")
 
 
 class EmptyCounters:

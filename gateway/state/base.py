@@ -9,6 +9,9 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from gateway.domain.secret import Secret
+from gateway.experiments.feedback import Recollection
+from gateway.experiments.shared import SharedRecollection
+from gateway.state.learning import LearningStore
 from gateway.stored.base import ResponseStore
 from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import StoredResponses
@@ -63,19 +66,24 @@ class State:
         holds: what limits and budgets count.
         ledger: what was consumed; None where nobody wants to know.
         stored: responses and conversations.
+        learning: what the router has learned.
+        memory: requests that feedback may still come for.
         replicas: who shares the state; None where nobody can.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument a store
         self,
         *,
         keys: KeyStore,
         holds: HoldStore,
         ledger: Ledger | None,
         stored: StoredResponses,
+        learning: LearningStore,
+        memory: Recollection | SharedRecollection,
         replicas: Sharing | None = None,
     ) -> None:
         self.keys, self.holds, self.ledger, self.stored, self.replicas = keys, holds, ledger, stored, replicas
+        self.learning, self.memory = learning, memory
 
     def tasks(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield what is to run beside requests."""
@@ -84,6 +92,8 @@ class State:
             yield self.ledger.run()
         if self.replicas is not None:
             yield self.replicas.run()
+        if isinstance(self.memory, SharedRecollection):
+            yield self.memory.run()
 
     def complaints(self) -> Iterator[tuple[str, str]]:
         """Yield what does not work as it should, by part, and what happens instead."""
@@ -100,6 +110,8 @@ class State:
 
     async def close(self) -> None:
         """Write what waits to be written and let go of files and connections."""
+        if isinstance(self.memory, SharedRecollection):
+            await self.memory.flush()
         await self.stored.close()
         if self.replicas is not None:
             await self.replicas.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from gateway.experiments.feedback import Recollection
 from gateway.state.base import State, StateSettings, stored_in
+from gateway.state.learning import FileLearning
 from gateway.state.recovery import settle_recovered
 from gateway.stored.sqlite import SqliteResponseStore
 from policies.catalogue import open_key_store
@@ -33,4 +35,6 @@ def open_embedded(settings: StateSettings) -> State:
         stored=stored_in(
             SqliteResponseStore(path.with_name(f"{path.stem}.responses{path.suffix or '.db'}")), settings.encryption_key
         ),
+        learning=FileLearning(path.with_suffix(".router")),
+        memory=Recollection(),
     )

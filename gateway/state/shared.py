@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from gateway.experiments.feedback import Recollection
+from gateway.experiments.shared import SharedRecollection
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
 from gateway.state.base import State, StateSettings, stored_in
+from gateway.state.learning import SharedLearning
 from gateway.stored.redis import RedisResponseStore
 from policies.catalogue import open_key_store
 from policies.stores.debts import Debts
@@ -43,5 +46,7 @@ def open_shared(settings: StateSettings) -> State:
         holds=holds,
         ledger=RedisLedger(connection, name, retention_days=settings.ledger_days) if settings.ledger_days else None,
         stored=stored_in(RedisResponseStore(of_records, name), settings.encryption_key),
+        learning=SharedLearning(connection, name),
+        memory=SharedRecollection(Recollection(), of_records, name),
         replicas=replicas,
     )

@@ -18,9 +18,12 @@ SAME_EVERYWHERE: Final = frozenset(
     {
         "python_info",
         "tierway_alerts_firing",
+        "tierway_breaker_state",
         "tierway_budget_limit_usd",
         "tierway_budget_remaining_usd",
         "tierway_degraded",
+        "tierway_router_threshold",
+        "tierway_upstream_headroom",
     }
 )
 """Gauges that each worker sees for itself or reads from what all share: the highest is shown. So are `*_info`."""

@@ -32,3 +32,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     duration_us: int = 0
     overhead_us: int = 0
     first_byte_us: int = 0
+    retries: int = 0
+    reason: str = ""
+    """Why the router chose the tier."""
+    kind: str = ""
+    """Of task, where the prompt was scored."""
+    score: float | None = None

@@ -10,8 +10,10 @@ from litestar.handlers import BaseRouteHandler
 
 from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError, NotPermittedError
 from gateway.edge.admin.alerts import alerts_router
+from gateway.edge.admin.experiments import experiments_router
 from gateway.edge.admin.keys import keys_router
 from gateway.edge.admin.policy import policy_router
+from gateway.edge.admin.route import route_router
 from gateway.edge.admin.usage import usage_router
 from gateway.edge.answer import exchange_of
 from gateway.edge.current import Current
@@ -21,7 +23,7 @@ from policies.authenticate import digest_of
 
 def admin_router() -> Router:
     """Return the operators' API."""
-    handlers = [keys_router(), usage_router(), policy_router(), alerts_router()]
+    handlers = [keys_router(), usage_router(), policy_router(), alerts_router(), route_router(), experiments_router()]
     return Router("/admin", route_handlers=handlers, guards=[require_admin_key])
 
 

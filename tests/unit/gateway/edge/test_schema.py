@@ -46,7 +46,9 @@ def test_every_path_below_v1_is_there_without_it() -> None:
 
 
 def registered_paths() -> Iterator[str]:
-    current: Any = SimpleNamespace(version=SimpleNamespace(settings=built_in()), telemetry=None)
+    current: Any = SimpleNamespace(
+        version=SimpleNamespace(settings=built_in()), telemetry=None, state=SimpleNamespace(memory=None)
+    )
     app: Any = public_app(current, with_operations=True)
     for path in [*app._hot, *(route.path for route in app._app.routes)]:
         yield re.sub(r"\{(\w+):\w+\}", r"{\1}", path).rstrip("/")
