@@ -13,7 +13,7 @@ PARALLEL := $(wildcard tests/unit tests/contract tests/architecture)
 # Without compiled bytecode every start compiles every library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-semantic run test test-interop check fuzz soak soak-sockets soak-restart soak-budgets soak-kill bench docs lock clean
+.PHONY: help setup setup-semantic run test test-interop check fuzz soak soak-sockets soak-restart soak-budgets soak-kill soak-faults bench docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -113,6 +113,9 @@ soak-budgets: setup  ## a thousand callers race for one budget, 100 times a stor
 
 soak-kill: setup  ## the gateway killed under load, 50 times a store: no answer unsettled or charged twice
 	$(PY) tests/soak/kill.py $(ARGS)
+
+soak-faults: setup  ## providers that fail in every way, 10,000 requests a scenario: nobody goes without an answer
+	$(PY) tests/soak/faults.py $(ARGS)
 
 bench: setup  ## this gateway against its own mock, a table
 	$(PY) bench/table.py $(ARGS)

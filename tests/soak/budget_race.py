@@ -115,6 +115,7 @@ def settings(upstream_url: str, state: str, races: int) -> dict[str, Any]:
         "server": {"admin_key": ADMIN_KEY},
         "upstreams": {"metered": {"kind": "openai", "base_url": upstream_url, "max_connections": 2000}},
         "models": {"metered": {"upstream": "metered", "price": PRICE}},
+        "router": {"breaker": None, "retries": {"attempts": 0}},
         "organisation": {"name": "acme", "teams": {TEAM: {"keys": keys}}},
         "telemetry": {"log": {"format": "none"}},
     }

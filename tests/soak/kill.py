@@ -94,6 +94,7 @@ def settings(upstream_url: str, state: str, on_expiry: OnExpiry) -> dict[str, An
         "server": {"admin_key": ADMIN_KEY},
         "upstreams": {"metered": {"kind": "openai", "base_url": upstream_url, "max_connections": 2000}},
         "models": {"metered": {"upstream": "metered", "price": PRICE}},
+        "router": {"breaker": None, "retries": {"attempts": 0}},
         "organisation": {
             "name": "acme",
             "holds": {"lease_s": LEASE_S, "on_expiry": on_expiry},

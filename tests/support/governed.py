@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from tests.support.live import UPSTREAM_KEY, LiveGateway
+from tests.support.live import UNASSISTED, UPSTREAM_KEY, LiveGateway
 from tests.support.mixed import message
 from tests.support.scripted_upstream import Answer as Scripted
 from tests.support.scripted_upstream import chunk, completion, events, plain, stream
@@ -49,7 +49,11 @@ def governed(upstream_url: str, organisation: dict[str, Any], **sections: Any) -
             "scripted": {"kind": "openai", "base_url": upstream_url, "api_key": UPSTREAM_KEY, "features": features}
         },
         "models": models,
-        "router": {"tiers": {tier: [name] for name, tier in TIER_OF.items()}, "default_tier": "complex"},
+        "router": {
+            **UNASSISTED,
+            "tiers": {tier: [name] for name, tier in TIER_OF.items()},
+            "default_tier": "complex",
+        },
         "organisation": {
             "name": "acme",
             "teams": {"search": search, "other": {"keys": [{"name": "k", "secret": OTHER}]}},

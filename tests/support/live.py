@@ -54,6 +54,10 @@ def tierway(
     )
 
 
+UNASSISTED: Final[dict[str, Any]] = {"strategy": "fixed", "retries": {"attempts": 0}, "breaker": None}
+"""A router that asks each candidate once, whatever came of earlier requests: what an upstream does, a caller sees."""
+
+
 def write_settings(folder: Path, settings: Mapping[str, Any]) -> Path:
     """Write a settings file and return its path. JSON is YAML; the file is swapped in whole."""
     path = folder / "tierway.yaml"
@@ -67,7 +71,12 @@ def relay_settings(upstream_url: str, **sections: Any) -> dict[str, Any]:
     """Return settings with one upstream, whose model `scripted-1` is also called `relayed`."""
     upstream = {"kind": "openai", "base_url": upstream_url, "api_key": UPSTREAM_KEY}
     model = {"upstream": "scripted", "model": "scripted-1", "price": {"input": 1.0, "output": 2.0}}
-    return {"upstreams": {"scripted": upstream}, "models": {"relayed": model, "scripted-1": model}, **sections}
+    return {
+        "upstreams": {"scripted": upstream},
+        "models": {"relayed": model, "scripted-1": model},
+        "router": UNASSISTED,
+        **sections,
+    }
 
 
 UPSTREAM_KEY: Final = "upstream-credential-0123456789abcdef"

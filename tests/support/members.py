@@ -144,6 +144,8 @@ LEDGERS: Final[Mapping[str, Callable[[Path, Callable[[], float]], Ledger]]] = {
 
 STRATEGIES: Final[Mapping[str, RouterSettings]] = {
     "fixed": RouterSettings(strategy="fixed", tiers={"medium": ("m",)}, default_tier="medium"),
+    "by_complexity": RouterSettings(strategy="by_complexity", tiers={"simple": ("s",), "complex": ("m",)}),
+    "cheapest_healthy": RouterSettings(strategy="cheapest_healthy", tiers={"simple": ("s",), "complex": ("m",)}),
 }
 """By name: settings that choose it."""
 

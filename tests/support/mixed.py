@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tests.support.live import UPSTREAM_KEY, LiveGateway
+from tests.support.live import UNASSISTED, UPSTREAM_KEY, LiveGateway
 from tests.support.scripted_upstream import Answer as Scripted
 from tests.support.scripted_upstream import ScriptedUpstream, stream
 from tests.support.wire import Answer, WireClient, request_bytes
@@ -46,7 +46,11 @@ def mixed_settings(urls: dict[str, str], **sections: Any) -> dict[str, Any]:
     return {
         "upstreams": upstreams,
         "models": models,
-        "router": {"tiers": {"simple": ["one", "two"], "medium": ["two", "one"]}, "default_tier": "simple"},
+        "router": {
+            **UNASSISTED,
+            "tiers": {"simple": ["one", "two"], "medium": ["two", "one"]},
+            "default_tier": "simple",
+        },
         "relay": {"upstream": "one"},
         "organisation": {
             "endpoints": ["*"],

@@ -23,7 +23,7 @@ def document_of(sections: dict[str, Any] | None = None, **organisation: Any) -> 
     return {
         "upstreams": {"offline": {"kind": "echo"}},
         "models": models,
-        "router": {"tiers": tiers, "default_tier": "simple"},
+        "router": {"strategy": "fixed", "tiers": tiers, "default_tier": "simple"},
         **(sections or {}),
         "organisation": {"teams": {"search": {"keys": [{"name": "ci", "secret": SECRET}]}}, **organisation},
     }

@@ -30,6 +30,7 @@ def settings(upstream_url: str, state: str, rule: Rule) -> dict[str, Any]:
         "server": {"admin_key": ADMIN_KEY},
         "upstreams": {"metered": {"kind": "openai", "base_url": upstream_url}},
         "models": {"metered": {"upstream": "metered", "price": PRICE}},
+        "router": {"breaker": None, "retries": {"attempts": 0}},
         "organisation": {
             "name": "acme",
             "limits": {"requests_per_minute": CAP},
