@@ -147,7 +147,7 @@ class Attempts:
     async def _in_order(
         self, exchange: Exchange, request: ModelRequest, candidates: Sequence[str], without: str
     ) -> list[str]:
-        """Return who may be asked, those first who are quick enough and whose provider has room; wait where none has."""
+        """Return who may be asked, the quick and those whose provider has room first; wait where none has."""
         who, longest_s = exchange.caller_id, exchange.wishes.max_first_byte_s
         names = [name for name in candidates if name != without and self._health.admits(name, who)]
         if longest_s is not None:

@@ -77,7 +77,12 @@ def settings(provider_url: str, *, is_cached: bool, relays: bool = True) -> dict
         "relay": {"upstream": "openai" if relays else None},
         "models": {name: {"upstream": upstream} for name, upstream in named.items()},
         "aliases": {"nick": "auto"},
-        "router": {"breaker": None, "retries": {"attempts": 0}, "tiers": {"simple": ["echo-simple"], "complex": ["echo-complex"]}, "default_tier": "simple"},
+        "router": {
+            "breaker": None,
+            "retries": {"attempts": 0},
+            "tiers": {"simple": ["echo-simple"], "complex": ["echo-complex"]},
+            "default_tier": "simple",
+        },
         "guard": {"limits": {"characters": 50_000, "messages": 50, "images": 3}},
         "cache": {"exact": is_cached, "max_mb": 1},
         "organisation": {
