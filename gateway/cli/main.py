@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,10 +18,15 @@ VERBS = (serve, check, route, plan, keys, usage, reconcile, evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one verb and exit: 0 well, 1 the settings are wrong or the verb failed, 2 it was called wrongly."""
+    """Run one verb and exit: 0 well, 1 wrong settings or a verb that failed, 2 called wrongly, 141 nobody reads on."""
     parsed = _parser().parse_args(arguments)
     try:
-        sys.exit(parsed.run(parsed))
+        status = parsed.run(parsed)
+        sys.stdout.flush()
+        sys.exit(status)
+    except BrokenPipeError:  # `tierway route ... | head`: nobody reads on, which is no failure worth a traceback
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except SettingsError as error:
         fail(f"{parsed.config or 'settings'}: {error}")
     except KeyboardInterrupt:

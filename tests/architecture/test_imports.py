@@ -13,7 +13,12 @@ PYPROJECT = ROOT / "pyproject.toml"
 
 # Dependencies that belong to no single folder, each for its reason.
 WITHOUT_A_HOME = {"msgspec": "the structs of every family"}
-IMPORT_NAMES = {"prometheus-client": "prometheus_client", "genai-prices": "genai_prices", "pyyaml": "yaml"}
+IMPORT_NAMES = {
+    "prometheus-client": "prometheus_client",
+    "genai-prices": "genai_prices",
+    "pyyaml": "yaml",
+    "jsonschema-rs": "jsonschema_rs",
+}
 
 
 def test_import_contracts_hold() -> None:
