@@ -97,13 +97,25 @@ class Attempts:
         if not exchange.attempts:
             self._learned.retries.earn()
         options = (Option(decision.tier, decision.candidates), *decision.spare)
+        names = [name for option in options for name in option.candidates if name != without]
+        came = await self._ask_tiers(exchange, request, options, without)
+        if came is None and self._health.hasten(names, exchange.caller_id):
+            came = await self._ask_tiers(exchange, request, options, without)
+        if came is None or isinstance(came, GatewayError):
+            raise came or self._resting(exchange, names)
+        return came
+
+    async def _ask_tiers(
+        self, exchange: Exchange, request: ModelRequest, options: Sequence[Option], without: str
+    ) -> Reply | GatewayError | None:
+        """Return an answer, the last failure, or None where nobody may be asked."""
         failure: GatewayError | None = None
         for option in options:
             came = await self._ask_tier(exchange, request, option, failure, without)
             if came is not None and not isinstance(came, GatewayError):
                 return came
             failure = came or failure
-        raise failure or self._resting(exchange, options)
+        return failure
 
     async def _ask_tier(
         self, exchange: Exchange, request: ModelRequest, option: Option, failure: GatewayError | None, without: str
@@ -268,12 +280,9 @@ class Attempts:
             return error
         return None
 
-    def _resting(self, exchange: Exchange, options: Sequence[Option]) -> UpstreamsRestingError:
-        names = [name for option in options for name in option.candidates]
+    def _resting(self, exchange: Exchange, names: Sequence[str]) -> UpstreamsRestingError:
         seconds = max(self._health.retry_in_s(names, exchange.caller_id), 0.001)
-        message = (
-            f"Every model that could answer has been failing. The first of them is tried again in {seconds:.1f} s."
-        )
+        message = f"Every model that could answer has been failing. One of them is tried again within {seconds:.1f} s."
         return UpstreamsRestingError(message, retry_after_s=seconds)
 
 

@@ -124,6 +124,13 @@ class Breaker:
         own_s = 0.0 if record is None else record.circuit.retry_in_s(now)
         return max(own_s, self.everybody.retry_in_s(now))
 
+    def hasten(self, caller: str, now: float) -> None:
+        """Be tried early."""
+        record = self._records.get(caller)
+        self.everybody.hasten(now)
+        if record is not None:
+            record.circuit.hasten(now)
+
     def begin(self, caller: str, now: float) -> list[Probe]:
         """Return what a call that begins is the probe of."""
         record = self._records.get(caller)
@@ -172,7 +179,7 @@ class Breaker:
         elif self.everybody.is_closed:
             self._judge(record, now)
         elif now < self.everybody.until:
-            self.everybody.until = max(self.everybody.until, self._not_before)
+            self.everybody.postpone(self._not_before)
 
     def tidy(self, now: float) -> bool:
         """Forget callers of whom nothing matters any more; return whether it is quiet: nothing is left at all."""

@@ -13,6 +13,9 @@ PROBE_S: Final = 30.0
 """Seconds after which a probe that has not come back no longer keeps others from trying: one slow call must not lock
 everybody out, and most models have answered by then."""
 
+EARLY: Final = 0.1
+"""The part of its time after which an open circuit is tried where nobody else is left to answer."""
+
 _POLL_S: Final = 1.0
 """Seconds after which to ask again while a probe is under way, whose end nobody knows."""
 
@@ -27,11 +30,11 @@ class Circuit:
         failed_in_a_row: openings since it was last closed.
     """
 
-    __slots__ = ("_probe", "_probe_lapses_at", "failed_in_a_row", "is_closed", "openings", "until")
+    __slots__ = ("_early_at", "_probe", "_probe_lapses_at", "failed_in_a_row", "is_closed", "openings", "until")
 
     def __init__(self) -> None:
         self.is_closed = True
-        self.until = self._probe_lapses_at = 0.0
+        self.until = self._early_at = self._probe_lapses_at = 0.0
         self.openings = self.failed_in_a_row = 0
         self._probe: object = None
 
@@ -50,6 +53,11 @@ class Circuit:
         if self.admits(now):
             return 0.0
         return self.until - now if now < self.until else min(_POLL_S, self._probe_lapses_at - now)
+
+    def hasten(self, now: float) -> None:
+        """Become half-open early, unless too little of the time is over or the upstream asked for it."""
+        if self._early_at <= now < self.until:
+            self.until = now
 
     def take(self, probe: object, now: float) -> None:
         """Let a call be the probe; only where `admits` said that it may be made."""
@@ -71,9 +79,14 @@ class Circuit:
         """
         open_s = min(settings.open_s * 2.0 ** min(self.failed_in_a_row, 30), settings.max_open_s)
         self.until = max(now + open_s * (0.9 + 0.2 * spread), not_before)
+        self._early_at = max(now + open_s * EARLY, not_before)
         self.is_closed, self._probe = False, None
         self.openings += 1
         self.failed_in_a_row += 1
+
+    def postpone(self, not_before: float) -> None:
+        """Stay open until the upstream may be called again."""
+        self.until, self._early_at = max(self.until, not_before), max(self._early_at, not_before)
 
     def close(self) -> None:
         """Let calls pass freely."""

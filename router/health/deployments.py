@@ -65,6 +65,13 @@ class Health:
         """Return the seconds until the soonest of some deployments may be asked, 0 where one may or none is named."""
         return min((self._deployments[name].retry_in_s(caller) for name in names), default=0.0)
 
+    def hasten(self, names: Iterable[str], caller: str) -> bool:
+        """Have some deployments tried early, as nobody else is left; tell whether the caller may now ask one."""
+        deployments = [self._deployments[name] for name in names]
+        for deployment in deployments:
+            deployment.hasten(caller)
+        return any(deployment.admits(caller) for deployment in deployments)
+
     def begin(self, name: str, caller: str) -> Call:
         """Begin a call; it must come to an end by one of its verbs. It is a probe where a breaker is half-open."""
         return Call(self._deployments[name], caller)

@@ -33,6 +33,10 @@ WARM_UP: Final = Phase(part=0.05)
 
 _REST: Final = 1 - WARM_UP.part
 
+_ONE_BY_ONE: Final = tuple(fault for fault in FAULTS if fault != "refused")
+"""Without the one that takes a provider down for a moment: where all are down at once, each caller is refused, and
+callers that come back at once are counted again and again."""
+
 _AT_ONCE: Final = tuple(fault for fault in FAULTS if fault not in ("limited", "unavailable"))
 """Faults after which nobody is asked to wait, so that the model is called again at once."""
 
@@ -62,7 +66,9 @@ def scenarios() -> Iterator[Scenario]:
     yield Scenario(
         name="mixed, hedged", phases=(mixed(OFTEN, _FIRST, faults=_AT_ONCE),), router={**NO_BREAKERS, "hedge": {}}
     )
-    yield Scenario(name="at times on all", phases=(WARM_UP, mixed(AT_TIMES, *TIER, part=_REST)), bar="most")
+    yield Scenario(
+        name="at times on all", phases=(WARM_UP, mixed(AT_TIMES, *TIER, faults=_ONE_BY_ONE, part=_REST)), bar="most"
+    )
     yield Scenario(name="at times, no breaker", phases=(mixed(AT_TIMES, *TIER),), bar="most", router=NO_BREAKERS)
     yield Scenario(name="one dead", phases=(Phase(dead=(_FIRST,)),))
     yield Scenario(name="one dead, one mixed", phases=(Phase(dead=(_FIRST,), mixes={_SECOND: Mix(FAULTS, 0.5)}),))

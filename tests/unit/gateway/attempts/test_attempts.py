@@ -234,6 +234,20 @@ async def test_when_all_rest_the_caller_hears_when_to_come_back_and_nobody_is_as
 
 
 @in_virtual_time
+async def test_when_all_rest_somebody_tries_soon_whether_one_is_back() -> None:
+    house = Attempting([Scripted("a", UNREACHABLE), Scripted("b", UNREACHABLE)], settings=without_retries())
+    for number in range(20):
+        with pytest.raises(GatewayError):
+            await house.ask(house.open(key=f"key_{number}"))
+    house.upstreams["b"].outcomes = [plain("b")]
+    await asyncio.sleep(0.6)
+
+    models = [(await house.ask(house.open(key=f"key_{number}")))[0].routed_model for number in range(3)]
+
+    assert models == ["b", "b", "b"]
+
+
+@in_virtual_time
 async def test_one_callers_poison_leaves_the_model_to_others() -> None:
     house = Attempting([Scripted("a", refused(500))], settings=without_retries())
     for _ in range(30):

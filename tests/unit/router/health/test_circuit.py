@@ -87,3 +87,27 @@ def test_the_wait_is_told() -> None:
     assert Circuit().retry_in_s(0.0) == 0.0
     assert circuit.retry_in_s(2.0) == 3.0
     assert circuit.retry_in_s(5.0) == 0.0
+
+
+def test_it_is_tried_early_after_a_tenth_of_its_time() -> None:
+    circuit = opened(times=2)
+
+    circuit.hasten(0.9)
+    before = circuit.admits(0.9)
+    circuit.hasten(1.0)
+
+    assert (before, circuit.admits(1.0)) == (False, True)
+
+
+def test_it_is_not_tried_early_where_the_upstream_asked_to_be_left_alone() -> None:
+    circuit = Circuit()
+    circuit.open(0.0, SETTINGS, 0.5, 4.0)
+
+    circuit.hasten(3.9)
+    asked_for = circuit.admits(3.9)
+    circuit.postpone(4.5)
+    circuit.hasten(4.4)
+    postponed = circuit.admits(4.4)
+    circuit.hasten(4.5)
+
+    assert (asked_for, postponed, circuit.admits(4.5)) == (False, False, True)

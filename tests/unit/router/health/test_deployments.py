@@ -56,6 +56,23 @@ def test_the_wait_is_that_for_the_soonest(clock: Clock) -> None:
     assert (before, health.retry_in_s(NAMES, "a"), health.retry_in_s(("two",), "a")) == (0.0, 3.0, 5.0)
 
 
+def test_where_nobody_is_left_one_call_at_a_time_tries_early(clock: Clock) -> None:
+    health = build(clock, open_s=5.0)
+    for name in NAMES:
+        break_down(health, name)
+    clock.now += 0.4
+    too_early = health.hasten(NAMES, "a")
+    clock.now += 0.1
+
+    may_ask = health.hasten(NAMES, "a")
+    calls = [health.begin(name, "a") for name in NAMES]
+
+    assert (too_early, may_ask) == (False, True)
+    assert not health.hasten(NAMES, "b")
+    calls[0].succeed(0.1)
+    assert (health.admits("one", "b"), health.admits("two", "b")) == (True, False)
+
+
 def test_no_name_means_no_wait(clock: Clock) -> None:
     assert build(clock).retry_in_s((), "a") == 0.0
 
