@@ -74,7 +74,8 @@ def conversation_key(request: ModelRequest, caller_id: str, session: str | None 
 def user_turns(request: ModelRequest, most: int = MOST_TURNS) -> list[Turn]:
     """Return what the user said, oldest first: the first turn and the last ones.
 
-    Results of tools are no turns, nor are messages without text. A turn is the same however much follows it.
+    Results of tools are no turns, nor are messages without text, nor what was said before the same turn's last message:
+    no model has answered to that. A turn is the same however much follows it.
 
     Args:
         request: of any shape.
@@ -155,12 +156,18 @@ def _digest(caller_id: str, kind: str, pieces: Iterable[str]) -> bytes:
 
 def _turns(messages: Sequence[Mapping[str, Any]], positions: Iterable[int]) -> Iterator[Turn]:
     for position in positions:
-        message = messages[position]
-        if message["role"] == "user":
-            content = message.get("content")
-            text = content if type(content) is str else _text(content)
-            if text and not text.isspace():
-                yield Turn(text, position)
+        text = _said(messages[position])
+        if text and not (position + 1 < len(messages) and _said(messages[position + 1])):
+            yield Turn(text, position)
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """Return what the user says in a message, nothing where it is somebody else's or blank."""
+    if message["role"] != "user":
+        return ""
+    content = message.get("content")
+    text = content if type(content) is str else _text(content)
+    return "" if text.isspace() else text
 
 
 def _text(content: Sequence[Mapping[str, Any]] | None) -> str:

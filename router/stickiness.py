@@ -184,6 +184,10 @@ class TurnScores:
     def __len__(self) -> int:
         return len(self._scores)
 
+    def put(self, text: str, score: float) -> None:
+        """Remember the score of a text."""
+        self._keep(hash(ends_of(text)), score)
+
     def get_or(self, text: str, score: Callable[[str], float]) -> float:
         """Return the score of a text, computing it where it is not known.
 
@@ -196,7 +200,11 @@ class TurnScores:
         if known is not None:
             self._scores.move_to_end(key)
             return known
-        found = self._scores[key] = score(text)
+        found = score(text)
+        self._keep(key, found)
+        return found
+
+    def _keep(self, key: int, score: float) -> None:
+        self._scores[key] = score
         if len(self._scores) > self._most:
             self._scores.popitem(last=False)
-        return found

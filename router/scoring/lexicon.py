@@ -25,9 +25,9 @@ KINDS: Final = (
 )
 """Kinds of task with words of their own; a text that has none of them is `other`."""
 
-TRAITS: Final = ("negation", "condition", "quantity", "constraint", "parts", "advanced", "common", "pleading")
-"""What makes a task of any kind harder; `common` are the words that tell English prose, `pleading` those that a plea or
-politeness has one of."""
+TRAITS: Final = ("negation", "condition", "quantity", "constraint", "parts", "advanced", "common", "pleading", "polite")
+"""What makes a task of any kind harder; `common` are the words that tell English prose, `pleading` and `polite` those
+that a plea and politeness have one of."""
 
 GROUPS: Final = (*KINDS, *TRAITS)
 
@@ -101,10 +101,11 @@ WORDS: Final[dict[str, str]] = {
         escalate komplex komplexe kompliziert schwierige schwierig einfach dringend wichtig complexe difficile
         compliqué compliquée facile urgente complejo compleja difícil complicado complicada fácil sencillo sencilla
         complexo complexa simples complesso complessa semplice moeilijk ingewikkeld eenvoudig trudne złożone proste
-        karmaşık basit zor acil please pls plz kindly thank thanks bitte danke gracias merci grazie obrigado obrigada
-        favor favore plaît plait challenging straightforward elementary intelligence quick paying customer effort
+        karmaşık basit zor acil challenging straightforward elementary intelligence quick paying customer effort
         escalation overthink rocket shortcuts frontier grade modelle ardue tricky demanding advanced intricate nuanced
         sophisticated tough""",
+    "polite": """please pls plz kindly thank thanks bitte danke gracias merci grazie obrigado obrigada favor favore
+        plaît plait""",
 }
 """Group to its words."""
 

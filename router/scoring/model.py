@@ -56,6 +56,20 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
     gate: int
 
 
+class Words(msgspec.Struct, frozen=True, gc=False):
+    """The words of a text, looked up.
+
+    Attributes:
+        runs: hashes of `runs_of`.
+        entries: numbers in the lexicon of words and pairs, 0 for none, shape (2 w - 1,).
+        lexicon: what each group of the lexicon weighs, each entry counted once.
+    """
+
+    runs: NDArray[np.uint32]
+    entries: NDArray[np.uint16]
+    lexicon: list[float]
+
+
 class Model:
     """The scorer's arithmetic, ready to run. It keeps no state: threads may share one.
 
@@ -73,19 +87,29 @@ class Model:
             self._weights = artefact.weights
             self._chances = artefact.chances.simple.tolist(), artefact.chances.medium.tolist()
 
-    def judge(self, reading: Reading) -> Judgement:
-        """Return what is known of a text."""
+    def look_up(self, reading: Reading) -> Words:
+        """Look up the words of a text."""
+        runs = runs_of(reading.words)
+        entries = self._vocabulary.find(runs[: max(0, 2 * len(reading.words) - 1)])
+        return Words(runs, entries, self._vocabulary.total(set(entries[entries > 0].tolist())))
+
+    def judge(self, reading: Reading, words: Words | None = None) -> Judgement:
+        """Return what is known of a text.
+
+        Args:
+            reading: of it.
+            words: of it, where they were looked up already.
+        """
+        words = words or self.look_up(reading)
         features = measure(reading)
-        runs, count = runs_of(reading.words), features.word_count
-        entries = self._vocabulary.find(runs[: max(0, 2 * count - 1)])
-        lexicon = self._vocabulary.total(set(entries[entries > 0].tolist()))
-        opening = self._vocabulary.total(entries[: min(_OPENING, count)].tolist())
+        lexicon, count = words.lexicon, features.word_count
+        opening = self._vocabulary.total(words.entries[: min(_OPENING, count)].tolist())
         kinds = kind.shares(features, lexicon, opening)
         expected, demand = hardness.expected_gain(features, lexicon, kinds)
         gate = gate_of(features, kinds)
         gain = fails = 0.0
         if gate >= 0 and self._weights is not None:
-            gain, fails = _learned(self._weights, gate, *rows_of(runs, count))
+            gain, fails = _learned(self._weights, gate, *rows_of(words.runs, count))
         return Judgement(features, lexicon, kinds, expected, expected + gain, fails, demand, gate)
 
     def chances_of(self, judgement: Judgement, gain: float) -> tuple[float, float]:

@@ -20,17 +20,21 @@ _MOST_CLAUSES: Final = 64
 _AROUND: Final = " \t\r\"'*_#>.!-~"
 
 
-def strip(text: str) -> str:
-    """Return a text, already in lower case, without its pleas and politeness.
+def without_politeness(text: str) -> str:
+    """Return a text, already in lower case, without words of politeness; as it came where it is nothing else."""
+    if not any(word in text for word in POLITENESS):
+        return text
+    return _unless_blank(POLITE.sub("", text), text)
 
-    A text that is nothing else is returned as it came.
-    """
-    found = text
-    if any(word in found for word in POLITENESS):
-        found = POLITE.sub("", found)
+
+def strip(text: str) -> str:
+    """Return a text, already in lower case, without its pleas and politeness; as it came where it is nothing else."""
+    found = without_politeness(text)
     said = [trigger for trigger in TRIGGERS if trigger in found]
-    if said:
-        found = _without_pleas(found, said)
+    return _unless_blank(_without_pleas(found, said), text) if said else found
+
+
+def _unless_blank(found: str, text: str) -> str:
     return found if found and not found.isspace() else text
 
 

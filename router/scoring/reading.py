@@ -27,6 +27,7 @@ _MIX: Final = np.uint32(0x85EBCA77)
 _DIGIT: Final = ord("0")
 _BLANK: Final = ord(" ")
 _LINE_FEED: Final = ord("\n")
+_NOT_ASCII: Final = np.uint8(0x80)
 
 
 def _powers(base: int) -> NDArray[np.uint32]:
@@ -74,6 +75,11 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     words: NDArray[np.uint32]
     starts: NDArray[np.int64]
     characters: int
+
+    @property
+    def foreign(self) -> int:
+        """Return how many bytes are outside ASCII."""
+        return int(np.count_nonzero(self.letters & _NOT_ASCII))
 
     @property
     def numbers(self) -> int:

@@ -14,7 +14,7 @@ from router.scoring.kind import NAMES, OTHER
 from router.scoring.language import UNKNOWN, is_english, language_of
 from router.scoring.lexicon import GROUPS
 from router.scoring.model import Judgement, Model
-from router.scoring.pleading import strip
+from router.scoring.pleading import strip, without_politeness
 from router.scoring.prompt import Prompt
 from router.scoring.reading import clip, read
 
@@ -30,6 +30,7 @@ _SHORT: Final = 5
 _BRIEF: Final = 80
 _COMMON: Final = GROUPS.index("common")
 _PLEADING: Final = GROUPS.index("pleading")
+_POLITE: Final = GROUPS.index("polite")
 _NEGATION: Final = GROUPS.index("negation")
 _CONSTRAINT: Final = GROUPS.index("constraint")
 _QUANTITY: Final = GROUPS.index("quantity")
@@ -41,6 +42,7 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         kind: one of `kind.NAMES`.
         score: 0 to 1, rising with the need of a stronger model; what is uncertain has been moved up already.
+        alone: the same of the text without what surrounds it.
         simple_fails: probability that the simple tier's answer does not suffice.
         medium_fails: the same for the medium tier; at most `simple_fails`.
         confidence: 0 to 1, how well the prompt resembles what can be judged.
@@ -50,6 +52,7 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
 
     kind: str
     score: float
+    alone: float
     simple_fails: float
     medium_fails: float
     confidence: float
@@ -99,13 +102,15 @@ def assess(model: Model, prompt: Prompt) -> Assessment:
     """Return what a model says of a prompt."""
     text, judgement = judge(model, prompt.text)
     language, certainty = _certainty(text, judgement)
-    gain = judgement.gain + _surroundings(prompt) + MARGIN * (1.0 - certainty)
+    alone = judgement.gain + MARGIN * (1.0 - certainty)
+    gain = alone + _surroundings(prompt)
     simple, medium = model.chances_of(judgement, gain)
     top = max(judgement.kinds)
     kind = NAMES[judgement.kinds.index(top)] if judgement.features.word_count else OTHER
     return Assessment(
         kind=kind,
         score=score_of(gain),
+        alone=score_of(alone),
         simple_fails=simple,
         medium_fails=medium,
         confidence=certainty * (0.4 + 0.6 * top),
@@ -118,13 +123,17 @@ def judge(model: Model, text: str) -> tuple[str, Judgement]:
     """Return what is read of a text, in lower case and without pleas, and what a model makes of it."""
     seen = clip(text)
     seen = seen.lower() if seen.isascii() else seen.casefold()
-    judgement = model.judge(read(seen, len(text)))
-    if judgement.lexicon[_PLEADING] or judgement.features.foreign > judgement.features.word_count:
+    reading = read(seen, len(text))
+    words = model.look_up(reading)
+    plain = seen
+    if words.lexicon[_PLEADING] or reading.foreign > len(reading.words):
         plain = strip(seen)
-        if len(plain) != len(seen):
-            judgement = model.judge(read(plain, len(text) - len(seen) + len(plain)))
-            seen = plain
-    return seen, judgement
+    elif words.lexicon[_POLITE]:
+        plain = without_politeness(seen)
+    if len(plain) != len(seen):
+        reading = read(plain, len(text) - len(seen) + len(plain))
+        words = model.look_up(reading)
+    return plain, model.judge(reading, words)
 
 
 def score_of(gain: float) -> float:

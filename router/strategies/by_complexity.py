@@ -71,6 +71,8 @@ class ByComplexity:
     ) -> tuple[int, int]:
         """Return the rank of a conversation's tier, and how many of its turns were looked at."""
         turns = user_turns(request)
+        if turns:
+            self._turns.put(turns[-1].text, newest.alone)  # so that the next request need not score it again
         if len(turns) < 2:
             return bisect_right((thresholds.simple_below, thresholds.medium_below), newest.score), 1
         scores = [self._turns.get_or(turn.text, self._score) for turn in turns[:-1]]
@@ -78,7 +80,7 @@ class ByComplexity:
         return rank, len(turns)
 
     def _score(self, text: str) -> float:
-        return self._traffic.scorer.assess(Prompt(text=text)).score
+        return self._traffic.scorer.assess(Prompt(text=text)).alone
 
     def _stickiness(self, thresholds: Thresholds) -> Stickiness:
         if self._known is None or self._known[0] != thresholds:

@@ -183,11 +183,18 @@ def test_the_first_turn_and_the_last_ones_are_returned_in_order() -> None:
 
 @pytest.mark.parametrize("length", [1, 7, 8, 9])
 def test_no_turn_is_returned_twice(length: int) -> None:
-    request = chat(*[{"role": "user", "content": f"turn {number}"} for number in range(length)])
+    request = chat(*[m for number in range(length) for m in ({"role": "user", "content": f"turn {number}"}, HI)])
 
     found = texts(request)
 
     assert len(found) == len(set(found)) == min(length, 8)
+
+
+def test_what_was_said_before_the_last_message_of_a_turn_is_no_turn_of_its_own() -> None:
+    said = [{"role": "user", "content": text} for text in ("a document", "a question", "another")]
+
+    assert texts(chat(*said[:2])) == ["a question"]
+    assert texts(chat(*said[:2], HI, said[2])) == ["a question", "another"]
 
 
 def test_results_of_tools_are_no_turns() -> None:

@@ -11,7 +11,7 @@ REFERENCE = load().reference
 
 
 def assessment(score: float, language: str = "en") -> Assessment:
-    return Assessment("code", score, 0.4, 0.2, 1.0, ("code",), language)
+    return Assessment("code", score, score, 0.4, 0.2, 1.0, ("code",), language)
 
 
 def shares(scores: list[float], thresholds: Thresholds) -> tuple[float, float]:

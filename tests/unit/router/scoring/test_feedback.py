@@ -5,7 +5,7 @@ import pytest
 from router.scoring.feedback import BOUND, Feedback, shifted
 from router.scoring.scorer import Assessment
 
-PLAIN = Assessment("code", 0.5, 0.4, 0.2, 1.0, ("code",), "en")
+PLAIN = Assessment("code", 0.5, 0.5, 0.4, 0.2, 1.0, ("code",), "en")
 
 
 def taught(count: int, *, failed: bool, kind: str = "code") -> Feedback:
