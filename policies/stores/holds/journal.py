@@ -136,7 +136,7 @@ class JournaledHoldStore:
         self._is_behind = False
         self.failed_writes = 0
         self.cut_bytes = self._segments.cut_bytes
-        replay = _load(self._segments, self._segments.number + 1)
+        replay = _load(self._segments, self._segments.number + 1, self._now)
         self._memory.restore([replay.store.snapshot()])
         self._next_number = replay.next_number
         self.recovered = self._memory.open_holds()
@@ -326,7 +326,7 @@ class JournaledHoldStore:
     def _compact(self, number: int) -> None:
         snapshot = self._snapshot
         if snapshot is None:
-            replay = _load(self._segments, number, self._pause)
+            replay = _load(self._segments, number, self._clock(), self._pause)
             if self._is_closing.is_set():
                 return
             snapshot = replay.store.snapshot()
@@ -342,13 +342,17 @@ class JournaledHoldStore:
 class _Replay:
     """Does again what a journal says was done, at the times it says.
 
+    Args:
+        parts: how everything stood before.
+        now: the moment at which it stands so where nothing was done since, seconds since the epoch.
+
     Attributes:
         store: how everything stands.
         next_number: the first number that stands for no meters yet.
     """
 
-    def __init__(self, parts: Iterable[Snapshot]) -> None:
-        self._at = 0.0
+    def __init__(self, parts: Iterable[Snapshot], now: float) -> None:
+        self._at = now
         self._meters: dict[int, tuple[Meter, ...]] = {}
         self.store = MemoryHoldStore(lambda: self._at)
         self.store.restore(parts)
@@ -383,16 +387,17 @@ class _Replay:
             self.store.exchange_now(record.hold_id, record.demand, meters)
 
 
-def _load(segments: Segments, below: int, pause: Callable[[], bool] = lambda: True) -> _Replay:
+def _load(segments: Segments, below: int, now: float, pause: Callable[[], bool] = lambda: True) -> _Replay:
     """Find out how everything stood before a segment: the newest snapshot, and the journals since.
 
     Args:
         segments: where from.
         below: the number of that segment.
+        now: seconds since the epoch.
         pause: called now and then; once it returns False the rest is left unread.
     """
     first, parts = segments.snapshot(below - 1)
-    replay = _Replay(_decode_snapshot(part) for part in parts)
+    replay = _Replay((_decode_snapshot(part) for part in parts), now)
     for number in range(first, below):
         replay.begin_segment()
         for count, record in enumerate(segments.records(number), 1):

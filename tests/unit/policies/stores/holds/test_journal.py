@@ -299,6 +299,18 @@ def test_a_restart_changes_nothing(open_store: Open, clock: Clock, seed: int, ma
         assert (used(store, *METERS), set(store._memory.open_holds())) == before
 
 
+@pytest.mark.usefixtures("way_of_snapshots")
+def test_windows_still_count_after_a_restart_at_the_very_beginning_of_a_journal(
+    open_store: Open, tmp_path: Path
+) -> None:
+    store = open_store(max_segment_bytes=1)
+    store.reserve_now("a", METERS, (CALL,), 60.0)
+    before = used(store, *METERS)
+    wait_for(lambda: bool(list(tmp_path.glob("*.snapshot"))))
+
+    assert used(open_store(), *METERS) == before == (100, 1, 1, 50)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_restart_after_the_clock_jumped_about_forgets_no_budget(open_store: Open, clock: Clock, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  reproducible, nothing secret
