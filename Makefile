@@ -127,7 +127,7 @@ lock: setup  ## resolve requirements.lock again; make lock ARGS=--upgrade takes 
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(PY) -m venv "$$scratch" && \
 	"$$scratch/bin/python" -m pip install --quiet -c constraints.txt uv && \
-	"$$scratch/bin/uv" pip compile pyproject.toml --extra test --extra dev --quiet \
+	"$$scratch/bin/uv" pip compile pyproject.toml --extra semantic --extra test --extra dev --quiet \
 	    --universal --python-version 3.11 --fork-strategy fewest \
 	    --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
 	    --output-file requirements.lock $(ARGS)

@@ -1,0 +1,202 @@
+"""Keeps the error budget while serving: moves the threshold of a scope by what audits and reports say of its hits.
+
+The promise, in the words that the page uses: with a confidence of 0.95 at most `bound` of the requests were answered
+from a wrong entry, assuming that audited hits are a fair sample. Without audits there is a measured default and no
+promise; to show at most 1 % of hits wrong takes 299 audits without an error.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Annotated, Final
+
+import msgspec
+
+from cache.calibration.ledger import FalseHits, Ledger
+from cache.calibration.table import threshold_for
+
+HIGHEST: Final = 0.995
+"""No threshold is moved above: nearly only texts that differ in spacing and case are that much alike."""
+
+_EVERYWHERE: Final = ("", "")
+_FORMAT: Final = 1
+
+
+class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How fast thresholds move."""
+
+    raise_by: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.02
+    """Cosine similarity that a wrong hit adds at once to the threshold of its scope. On the public mixed stream a step
+    of 0.02 cuts the errors by about a quarter."""
+    lower_by: Annotated[float, msgspec.Meta(gt=0, le=0.1)] = 0.005
+    """Cosine similarity that is taken off when audits show room: a quarter of the step up, so that trust is lost
+    faster than it is gained."""
+    patience: Annotated[int, msgspec.Meta(ge=1)] = 50
+    """Audits since the last move before a threshold is lowered again."""
+    most_lowered: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.06
+    """How far below the threshold of the table a scope may go."""
+    own_audits: Annotated[int, msgspec.Meta(ge=1)] = 60
+    """Audits of its own from which on a scope or category is judged by itself rather than by a wider one: with fewer
+    the bound on a share of 5 % is never reached."""
+    expected_hit_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.15
+    """Share of look-ups assumed to be hits until 100 were counted; about that of the public mixed stream."""
+    most_scopes: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    """Scopes and categories remembered, about 1 kB each; the least recently used are forgotten, and start from what is
+    known of all."""
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    format: int
+    ledgers: list[tuple[tuple[str, str], Ledger]]
+
+
+class BudgetKeeper:
+    """Thresholds by scope and category, moved by what became of hits. For one thread.
+
+    Three levels are counted at once: everywhere, the category, the scope within the category. The narrowest with
+    `own_audits` audits decides when to lower; a wrong hit raises the narrowest at once, whatever the counts.
+
+    Args:
+        error_budget: share of requests that may be answered from a wrong entry, above 0.
+        settings: how fast thresholds move.
+    """
+
+    def __init__(self, error_budget: float, settings: KeeperSettings | None = None) -> None:
+        self._budget = error_budget
+        self._base = threshold_for(error_budget)
+        self._settings = settings or KeeperSettings()
+        self._everywhere = Ledger()
+        self._ledgers: OrderedDict[tuple[str, str], Ledger] = OrderedDict()
+
+    def threshold(self, scope: str, category: str = "") -> float:
+        """Return the cosine similarity that is asked for, doubts apart.
+
+        What a scope moved by itself holds; until it moved, what its category did, and before that what all did.
+        """
+        for key in ((scope, category), ("", category)):
+            ledger = self._ledgers.get(key)
+            if ledger is not None and ledger.shift != 0.0:
+                return self._at(ledger)
+        return self._at(self._everywhere)
+
+    def count(self, scope: str, category: str = "", *, is_hit: bool) -> None:
+        """Count a look-up, so that the share of hits is known."""
+        for ledger in self._levels(scope, category):
+            ledger.count(is_hit=is_hit)
+
+    def audit(self, scope: str, category: str, similarity: float, *, is_right: bool) -> None:
+        """Take in that a hit was checked, and move the threshold.
+
+        Args:
+            scope: of the request, as in `threshold`.
+            category: of the request, as in `threshold`.
+            similarity: of the hit, less what doubts asked for on top of the threshold.
+            is_right: whether the stored answer was as good as the upstream's.
+        """
+        levels = self._levels(scope, category)
+        for ledger in levels:
+            ledger.audit(similarity, is_right=is_right)
+        if is_right:
+            self._lower_if_room(levels)
+        else:
+            self._raise_if_over(levels)
+
+    def report_wrong(self, scope: str, category: str, similarity: float) -> None:
+        """Take in that somebody called a hit wrong: the threshold of the scope goes up at once.
+
+        A report is no fair sample, and therefore moves its own scope only; wider levels count it as an audit.
+
+        Args:
+            scope: as for `audit`.
+            category: as for `audit`.
+            similarity: as for `audit`.
+        """
+        levels = self._levels(scope, category)
+        for ledger in levels:
+            ledger.audit(similarity, is_right=False)
+        self._start_from(levels[0], self.threshold(scope, category))
+        levels[0].move(self._settings.raise_by, -self._settings.most_lowered, HIGHEST - self._base)
+
+    def measured(self, scope: str | None = None, category: str = "") -> FalseHits:
+        """Return the rate of false hits and its bound, of a scope, a category or, without either, of everything."""
+        if scope is None and not category:
+            return self._measure(self._everywhere, self._at(self._everywhere))
+        ledger = self._ledgers.get((scope or "", category), Ledger())
+        return self._measure(ledger, self.threshold(scope or "", category))
+
+    def dump(self) -> bytes:
+        """Return all counts and thresholds, for `load`."""
+        ledgers = [(_EVERYWHERE, self._everywhere), *self._ledgers.items()]
+        return msgspec.msgpack.encode(_Saved(_FORMAT, ledgers))
+
+    def load(self, saved: bytes) -> None:
+        """Take over what `dump` returned; what was counted before is forgotten.
+
+        Raises:
+            ValueError: it is nothing that this version of `dump` wrote; nothing is changed.
+        """
+        try:
+            read = msgspec.msgpack.decode(saved, type=_Saved)
+        except msgspec.DecodeError as error:
+            raise ValueError("this is nothing a budget keeper wrote") from error
+        if read.format != _FORMAT:
+            raise ValueError(f"format {read.format} of a budget keeper is not known")
+        ledgers = OrderedDict(read.ledgers)
+        self._everywhere = ledgers.pop(_EVERYWHERE, Ledger())
+        self._ledgers = ledgers
+        self._forget()
+
+    def _at(self, ledger: Ledger) -> float:
+        return min(self._base + ledger.shift, HIGHEST)
+
+    def _levels(self, scope: str, category: str) -> list[Ledger]:
+        """Return the ledgers that count a request, narrowest first."""
+        keys = [(scope, category), ("", category)] if category else [(scope, "")]
+        narrow = [self._ledger(key) for key in keys if key != _EVERYWHERE]
+        return [*narrow, self._everywhere]
+
+    def _ledger(self, key: tuple[str, str]) -> Ledger:
+        ledger = self._ledgers.get(key)
+        if ledger is None:
+            ledger = self._ledgers[key] = Ledger()
+            self._forget()
+        else:
+            self._ledgers.move_to_end(key)
+        return ledger
+
+    def _forget(self) -> None:
+        while len(self._ledgers) > self._settings.most_scopes:
+            self._ledgers.popitem(last=False)
+
+    def _lower_if_room(self, levels: list[Ledger]) -> None:
+        ledger = self._judging(levels)
+        if ledger.audits_since_move < self._settings.patience:
+            return
+        lower = self._at(ledger) - self._settings.lower_by
+        if ledger.is_under(self._at(ledger), self._allowed(ledger)) and not ledger.is_over(
+            lower, self._allowed(ledger)
+        ):
+            ledger.move(-self._settings.lower_by, -self._settings.most_lowered, HIGHEST - self._base)
+
+    def _raise_if_over(self, levels: list[Ledger]) -> None:
+        ledger = self._judging(levels)
+        if ledger.is_over(self._at(ledger), self._allowed(ledger)):
+            ledger.move(self._settings.raise_by, -self._settings.most_lowered, HIGHEST - self._base)
+
+    def _judging(self, levels: list[Ledger]) -> Ledger:
+        for ledger in levels[:-1]:
+            if ledger.audits_from(self._at(ledger))[0] >= self._settings.own_audits:
+                return ledger
+        return levels[-1]
+
+    def _start_from(self, ledger: Ledger, threshold: float) -> None:
+        """Let a ledger that never moved begin where its scope stands by the wider levels."""
+        if ledger.shift == 0.0:
+            ledger.shift = threshold - self._base
+
+    def _allowed(self, ledger: Ledger) -> float:
+        """Return the share of hits that may be wrong for the budget to hold."""
+        return min(self._budget / ledger.hit_rate(self._settings.expected_hit_rate), 0.5)
+
+    def _measure(self, ledger: Ledger, threshold: float) -> FalseHits:
+        return ledger.measured(threshold, self._settings.expected_hit_rate)
