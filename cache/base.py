@@ -1,54 +1,150 @@
-"""The seam of the cache: what is kept, and where."""
+"""The seam of the cache: what is kept, under which number, and where."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import math
+from collections.abc import Sequence
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
 from gateway.domain.usage import Usage
 
+OVERHEAD_BYTES: Final = 512
+"""What an entry is taken to need around its body and trace: the object, its strings, its place in an index."""
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+_HEX_DIGITS: Final = 16
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An answer worth giving again.
 
     Attributes:
-        stored_at: seconds of the cache's clock.
+        body: the answer, in whatever form the caller of the cache gave it.
         usage: what it consumed when it was made.
+        stored_at: seconds of the cache's clock.
+        expires_at: seconds of the cache's clock from which on it is not given any more.
+        key: the whole key, of which the entry's number is a part.
+        tenant: who shares it; see `cache.scope.tenant_of`.
+        scope: within which it may be found by likeness; empty where it may not.
+        trace: what a look-up by likeness needs of it (its text, its vector), written and read by that look-up.
+        cost_microusd: what it cost when it was made, and so what giving it again saves.
     """
 
     body: bytes
     usage: Usage
     answered_model: str
     stored_at: float
+    expires_at: float = math.inf
+    key: bytes = b""
+    tenant: str = ""
+    scope: bytes = b""
+    trace: bytes = b""
+    cost_microusd: int = 0
 
     @property
     def size(self) -> int:
         """Bytes it takes, with an allowance for the record around the body."""
-        return len(self.body) + 512
+        return len(self.body) + len(self.trace) + OVERHEAD_BYTES
 
 
 class Hit(msgspec.Struct, frozen=True):
     """An answer found.
 
     Attributes:
-        kind: `exact`.
-        age_s: seconds since it was made.
+        kind: `exact`, or `semantic` for one that was found by likeness.
+        age_s: seconds since it was made, 0 or more.
+        entry_id: the entry's number, as callers and operators see it.
+        similarity: how alike the two requests are, 1 for equal ones.
     """
 
     entry: Entry
     kind: str
     age_s: float
+    entry_id: str = ""
+    similarity: float = 1.0
+
+
+class Trace(msgspec.Struct, frozen=True, gc=False):
+    """What an index is rebuilt from; see `Entry`."""
+
+    entry_id: int
+    scope: bytes
+    trace: bytes
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the entries: those for which everything that is named here holds; all where nothing is named."""
+
+    tenant: str | None = None
+    scope: bytes | None = None
+    answered_model: str | None = None
+
+    def has(self, entry: Entry) -> bool:
+        """Tell whether an entry is among them."""
+        return (
+            self.tenant in (None, entry.tenant)
+            and self.scope in (None, entry.scope)
+            and self.answered_model in (None, entry.answered_model)
+        )
 
 
 class Backend(Protocol):
-    """Keeps entries by key, within its bound, dropping what was not used for longest."""
+    """Keeps entries by number, 0 to 2**63 - 1, within a bound of bytes, dropping what was not used for longest.
 
-    async def get(self, key: bytes) -> Entry | None:
-        """Return the entry of a key."""
+    It does not look at when an entry expires but to drop it sooner or later. Methods raise `StageUnavailableError`
+    where the store behind them is out of reach; a put that cannot be carried out is counted in `failed` instead.
+    """
 
-    async def put(self, key: bytes, entry: Entry) -> None:
-        """Keep an entry."""
+    failed: int
 
-    async def delete(self, key: bytes) -> None:
-        """Forget a key."""
+    @property
+    def bytes(self) -> int:
+        """Return about how much is kept, by `Entry.size`."""
+
+    async def get(self, entry_id: int) -> Entry | None:
+        """Return an entry, which counts as a use of it."""
+
+    async def put(self, entry_id: int, entry: Entry) -> None:
+        """Keep an entry in place of any of its number. It can be got at once.
+
+        One that is larger than a tenth of the bound is not kept: it is not worth the place of what would have to go.
+        """
+
+    async def delete(self, entry_id: int) -> bool:
+        """Forget an entry, its trace too; False where there was none."""
+
+    async def clear(self, selection: Selection) -> int:
+        """Forget some entries and return how many; what is put meanwhile may stay."""
+
+    async def close(self) -> None:
+        """Keep safe what waits to be kept, and let go of the store; twice is harmless."""
+
+
+@runtime_checkable
+class TraceSupport(Protocol):
+    """A backend that an index can be rebuilt from, a part at a time."""
+
+    async def traces(self, after: int, limit: int) -> Sequence[Trace]:
+        """Return traces of entries that have one, ascending by number from the first one after `after`; -1 for all."""
+
+
+def number_of(key: bytes) -> int:
+    """Return the number of the entry of a key: its first 63 bits, which the digest of a request fills evenly."""
+    return int.from_bytes(key[:8], "big") >> 1
+
+
+def id_text(entry_id: int) -> str:
+    """Return a number as callers and operators see it: 16 hexadecimal digits."""
+    return f"{entry_id:016x}"
+
+
+def read_id(text: str) -> int | None:
+    """Return the number that a text of `id_text` stands for, None for any other text."""
+    if len(text) != _HEX_DIGITS or not text.isascii() or not text.isalnum():
+        return None
+    try:
+        number = int(text, 16)
+    except ValueError:
+        return None
+    return number if number < 1 << 63 else None

@@ -3,46 +3,149 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
 
-from cache.base import Backend, Entry, Hit
-from cache.key import exact_key
+import msgspec
+
+from cache.base import Backend, Entry, Hit, Selection, id_text, number_of, read_id
+from cache.directives import lifetime_s
+from cache.scope import Grounds, exact_key_of
 from cache.settings import CacheSettings
 from gateway.domain.caller import Caller
 from gateway.domain.request import ModelRequest
 from gateway.domain.usage import Usage
 
 
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What is noted with an answer besides itself.
+
+    Attributes:
+        model: the requested one, and
+        operation: `chat`, `responses` and so on; both pick how long it lives.
+        tenant, scope, trace, cost_microusd: as in `Entry`.
+    """
+
+    model: str = ""
+    operation: str = ""
+    tenant: str = ""
+    scope: bytes = b""
+    trace: bytes = b""
+    cost_microusd: int = 0
+
+
+NOTHING_MORE: Final = About()
+
+
 class ExactCache:
-    """Looks up and keeps plain answers.
+    """Looks up and keeps answers.
 
     Args:
         settings: scope and time to live.
         backend: where entries are kept.
-        clock: seconds that never go back.
+        clock: seconds since the epoch, as entries outlive the process.
     """
 
-    def __init__(self, settings: CacheSettings, backend: Backend, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: CacheSettings, backend: Backend, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._backend = backend
         self._clock = clock
+        self._counts: Counter[str] = Counter()
 
-    def key(self, caller: Caller, request: ModelRequest, tier: str | None) -> bytes | None:
-        """Return the request's key, or None when its answer is not kept: streams are not, for now."""
-        return None if request.stream else exact_key(self._settings, caller, request, tier)
+    @property
+    def settings(self) -> CacheSettings:
+        """What it was made with."""
+        return self._settings
 
-    async def look_up(self, key: bytes) -> Hit | None:
-        """Return an answer that is young enough."""
-        entry = await self._backend.get(key)
-        if entry is None:
+    @property
+    def kept_bytes(self) -> int:
+        """About how much is kept."""
+        return self._backend.bytes
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what happened so far: `hit`, `miss`, `expired`, `too_old`, `stored`, `deleted`, `failed`."""
+        return {**self._counts, "failed": self._backend.failed}
+
+    def key_of(self, caller: Caller, request: ModelRequest, grounds: Grounds) -> bytes | None:
+        """Return a request's key, the same whether it is streamed, or None when its answer is not kept."""
+        return exact_key_of(caller, request, grounds)
+
+    async def look_up(self, key: bytes, max_age_s: float | None = None) -> Hit | None:
+        """Return an answer that is young enough.
+
+        Args:
+            key: of the request.
+            max_age_s: the oldest answer that will do, seconds; an older one stays for others.
+        """
+        entry = await self._backend.get(number_of(key))
+        if entry is None or (entry.key and entry.key != key):
+            self._counts["miss"] += 1
             return None
-        age_s = self._clock() - entry.stored_at
-        if age_s >= self._settings.ttl_s:
-            await self._backend.delete(key)
-            return None
-        return Hit(entry, "exact", age_s)
+        return await self._young_enough(number_of(key), entry, "exact", max_age_s)
 
-    async def store(self, key: bytes, body: bytes, usage: Usage, answered_model: str) -> None:
-        """Keep an answer."""
-        entry = Entry(body=body, usage=usage, answered_model=answered_model, stored_at=self._clock())
-        await self._backend.put(key, entry)
+    async def entry(
+        self, entry_id: int, max_age_s: float | None = None, *, scope: bytes, similarity: float
+    ) -> Hit | None:
+        """Return an answer that was found by likeness, if it is still there, young enough, and of that scope."""
+        entry = await self._backend.get(entry_id)
+        if entry is None or entry.scope != scope:
+            self._counts["miss"] += 1
+            return None
+        return await self._young_enough(entry_id, entry, "semantic", max_age_s, similarity)
+
+    async def store(
+        self, key: bytes, body: bytes, usage: Usage, answered_model: str, about: About | None = None
+    ) -> int:
+        """Keep an answer, and return the number of its entry."""
+        about = about or NOTHING_MORE
+        now = self._clock()
+        entry = Entry(
+            body=body,
+            usage=usage,
+            answered_model=answered_model,
+            stored_at=now,
+            expires_at=now + lifetime_s(self._settings, key, about.model, about.operation),
+            key=key,
+            tenant=about.tenant,
+            scope=about.scope,
+            trace=about.trace,
+            cost_microusd=about.cost_microusd,
+        )
+        number = number_of(key)
+        await self._backend.put(number, entry)
+        self._counts["stored"] += 1
+        return number
+
+    async def delete(self, entry_id: str) -> bool:
+        """Forget an entry by the id that callers see; False where there is none."""
+        number = read_id(entry_id)
+        if number is None or not await self._backend.delete(number):
+            return False
+        self._counts["deleted"] += 1
+        return True
+
+    async def clear(self, selection: Selection) -> int:
+        """Forget some entries; see `Backend.clear`."""
+        cleared = await self._backend.clear(selection)
+        self._counts["deleted"] += cleared
+        return cleared
+
+    async def close(self) -> None:
+        """Let go of the backend."""
+        await self._backend.close()
+
+    async def _young_enough(
+        self, number: int, entry: Entry, kind: str, max_age_s: float | None, similarity: float = 1.0
+    ) -> Hit | None:
+        now = self._clock()
+        if now >= entry.expires_at:
+            await self._backend.delete(number)
+            self._counts["expired"] += 1
+            return None
+        age_s = max(now - entry.stored_at, 0.0)
+        if max_age_s is not None and age_s > max_age_s:
+            self._counts["too_old"] += 1
+            return None
+        self._counts["hit"] += 1
+        return Hit(entry, kind, age_s, id_text(number), similarity)

@@ -23,13 +23,22 @@ from gateway import settings as settings_file
 from gateway.alerts.watch import open_watch
 from gateway.attempts.attempts import keep_retries_quiet
 from gateway.bookkeeping import record_expired
+from gateway.caching import CacheStage
 from gateway.continuity import Continuity
 from gateway.domain.errors import StageUnavailableError
 from gateway.domain.money import PER_MILLION
 from gateway.domain.request import ModelRequest
 from gateway.edge.current import Current, Version
 from gateway.experiments.feedback import Remembered
-from gateway.gauges import budget_gauges, hold_gauges, rollout_gauges, router_gauges, state_gauges, upstream_gauges
+from gateway.gauges import (
+    budget_gauges,
+    cache_gauges,
+    hold_gauges,
+    rollout_gauges,
+    router_gauges,
+    state_gauges,
+    upstream_gauges,
+)
 from gateway.inclusion import FileWatch
 from gateway.observation import Observation
 from gateway.pipeline import Pipeline
@@ -358,7 +367,7 @@ class Gateway:
             except (OSError, ssl.SSLError, ValueError) as error:
                 raise SettingsError(f"upstreams.{name}: {error}") from error
         if served is None or _decides_answers(served) != _decides_answers(settings):
-            self._cache = build_cache(settings.cache)
+            self._cache = CacheStage(build_cache(settings.cache))
         self._prices = PriceTable(prices_of(settings))
         self._upstreams = upstreams
         learned = self._learned.adapted(settings.router, settings.models)
@@ -494,6 +503,7 @@ class Gateway:
         yield info("tierway_config_info", "The settings that are served.", {"hash": version.fingerprint})
         yield from upstream_gauges(self._upstreams)
         yield from state_gauges(self._state)
+        yield from cache_gauges(version.pipeline.cache)
         yield from self.alerts.gauges()
         most = self._settings.telemetry.metrics.label_top_n
         yield from budget_gauges(self._standings, self.alerts.forecasts(), most)
@@ -505,7 +515,7 @@ class Gateway:
         yield gauge("tierway_degraded", "Parts that do not work as they should.", "part", degraded)
         failures = {
             "route": float(version.pipeline.router.failures),
-            "look_up": float(version.pipeline.cache_failures),
+            "look_up": float(version.pipeline.cache.failures),
         }
         yield counter("tierway_stage_failures", "Failures of stages that let a request go on.", "stage", failures)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from gateway.caching import CacheStage
 from gateway.domain.money import PER_MILLION
 from gateway.state.base import State
 from gateway.telemetry import Metric, counter, gauge
@@ -38,6 +39,19 @@ def state_gauges(state: State) -> Iterator[Metric]:
     if state.ledger is not None:
         records = {"kept": float(state.ledger.written), "lost": float(state.ledger.failed)}
         yield counter("tierway_ledger_records", "Records of usage, by what became of them.", "result", records)
+
+
+def cache_gauges(stage: CacheStage) -> Iterator[Metric]:
+    """Yield what became of answers that might be given again; nothing where no cache is on."""
+    cache = stage.cache
+    if cache is None:
+        return
+    kept = {"memory": float(cache.kept_bytes)}
+    yield gauge("tierway_cache_bytes", "What the answers take that are kept.", "place", kept)
+    events = {event: float(count) for event, count in cache.counters().items()}
+    yield counter("tierway_cache_events", "What happened to answers that are kept.", "event", events)
+    unkept = {reason: float(count) for reason, count in stage.unkept.items()}
+    yield counter("tierway_cache_unkept", "Answers that were not kept, by reason.", "reason", unkept)
 
 
 def budget_gauges(standings: Sequence[Standing], forecasts: Mapping[str, float], most: int) -> Iterator[Metric]:

@@ -8,7 +8,7 @@
 | 4 | reserve      | gateway/admission.py,    | Caller, ceilings -> Hold       | RateLimitedError,     | closed: 503  |
 |   |              | policies/governor.py     |                                | BudgetExhaustedError  |              |
 | 5 | route        | router/, continuity.py   | ModelRequest -> Decision       | UnknownModelError     | default tier |
-| 6 | look up      | cache/                   | key -> Hit or None             | -                     | open: a miss |
+| 6 | look up      | gateway/caching.py, cache/| ModelRequest -> Reply or None  | NotCachedError        | open: a miss |
 | 7 | answer       | gateway/attempts/        | ModelRequest -> Reply          | UpstreamError and kin | next in line |
 | 8 | settle       | Hold.settle              | Usage -> charge                | -                     | logged       |
 | 9 | record       | gateway/telemetry.py     | Exchange -> metrics, log line  | -                     | open         |
@@ -32,17 +32,16 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-from cache.exact import ExactCache
 from gateway.admission import Admission
 from gateway.attempts.asking import Asker
 from gateway.attempts.attempts import Attempts
 from gateway.attempts.checked import CheckedAnswers
 from gateway.attempts.hedging import Hedger
 from gateway.bookkeeping import record_answer, record_aside
+from gateway.caching import CacheStage
 from gateway.ceilings import CeilingTable
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
@@ -98,7 +97,7 @@ class Pipeline:
         trial: Trial | None = None,
         ledger: Ledger | None = None,
         gates: Mapping[str, SlotGate] | None = None,
-        cache: ExactCache | None,
+        cache: CacheStage,
         models: Mapping[str, Model],
         upstreams: Mapping[str, Upstream],
         prices: PriceTable,
@@ -111,7 +110,7 @@ class Pipeline:
         self._authenticator = authenticator
         self._sanitiser = sanitiser
         self.router = router
-        self._cache = cache
+        self.cache = cache
         self._upstreams = upstreams
         self.prices = prices
         self._dearest = prices.dearest()
@@ -127,7 +126,7 @@ class Pipeline:
             rollout=rollout or Rollout(policies.organisation),
             trial=trial,
             relay_prices=relay_prices or {},
-            has_cache=cache is not None,
+            has_cache=cache.is_on,
             assigner=assigner or Assigner({}),
         )
         self._ledger = ledger
@@ -142,7 +141,6 @@ class Pipeline:
         attempts = self._make_attempts(models, router.settings)
         self._answers = CheckedAnswers(attempts, self.learned, router.settings.outputs)
         self._relays_to = relays_to
-        self.cache_failures = 0
 
     def _make_attempts(self, models: Mapping[str, Model], settings: RouterSettings) -> Attempts:
         hedger = None
@@ -174,10 +172,10 @@ class Pipeline:
         exchange.decision = self._route(exchange, request)  # 5
         if isinstance(request, ResponsesRequest):
             request = await self._resume(exchange, caller, request)
-        found = await self._look_up(exchange, caller, request)  # 6
+        found = await self.cache.look_up(exchange, caller, request)  # 6
         if found is None and refusal is not None:
             raise refusal
-        exchange.reply = found or await self._answer(exchange, request)  # 7
+        exchange.reply = found or self.cache.note(exchange, await self._answer(exchange, request))  # 7
         if isinstance(request, ResponsesRequest):
             exchange.reply = await self.continuity.remember(caller, request, exchange.routed_model, exchange.reply)
         if isinstance(exchange.reply, PlainReply):
@@ -285,25 +283,6 @@ class Pipeline:
         exchange.request = request
         return request
 
-    async def _look_up(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> PlainReply | None:
-        if self._cache is None:
-            return None
-        try:
-            key = self._cache.key(caller, request, exchange.tier)
-            hit = None if key is None else await self._cache.look_up(key)
-        except Exception:  # noqa: BLE001  a broken cache is a miss: counted, and the request goes on
-            self.cache_failures += 1
-            exchange.miss_reason = "unavailable"
-            return None
-        if hit is None:
-            exchange.miss_reason = "skipped" if key is None else "miss"
-            if key is not None:
-                exchange.on_close(partial(self._store, exchange, self._cache, key))
-            return None
-        exchange.hit = hit
-        exchange.cost_microusd = 0
-        return PlainReply(body=hit.entry.body, usage=hit.entry.usage, answered_model=hit.entry.answered_model)
-
     async def _answer(self, exchange: Exchange, request: ModelRequest) -> Reply:
         if exchange.output_limit is not None:
             request = request.limited(exchange.output_limit)
@@ -316,7 +295,9 @@ class Pipeline:
         """Charge what was consumed. A failure here is loud, but the answer goes out."""
         hold, reply = exchange.hold, exchange.reply
         assert hold is not None  # noqa: S101  only called once there is one
-        if reply is not None and not isinstance(reply, PlainReply):
+        if exchange.hit is not None:
+            pass  # nobody pays twice for an answer
+        elif reply is not None and not isinstance(reply, PlainReply):
             self._account(exchange, reply.usage())
         elif reply is None and exchange.attempts:
             is_abandoned = exchange.error is None or isinstance(exchange.error, _ABANDONED)
@@ -357,16 +338,6 @@ class Pipeline:
         if exchange.request is None or not exchange.routed_model:
             return NO_USAGE
         return self._asker.estimate(exchange.request, exchange.routed_model)
-
-    async def _store(self, exchange: Exchange, cache: ExactCache, key: bytes) -> None:
-        """Keep a complete plain answer whose last byte was sent."""
-        reply = exchange.reply
-        if not isinstance(reply, PlainReply) or exchange.status != 200:
-            return
-        try:
-            await cache.store(key, reply.body, reply.usage, reply.answered_model)
-        except Exception:  # noqa: BLE001  as in `_look_up`
-            self.cache_failures += 1
 
 
 def token_of(headers: Mapping[bytes, bytes]) -> str | None:

@@ -23,6 +23,7 @@ GatewayError
 │   │   └── UpstreamsRestingError  503  every model that could answer has been failing: carries retry_after_s
 │   ├── UpstreamRefusedError       the upstream's own status
 │   └── UpstreamGarbledError       502  retryable
+├── NotCachedError                 504  only-if-cached, and nothing is there
 ├── DeadlineExceededError          504  the caller's own deadline passed
 ├── ShuttingDownError              503  the process stops and the time to finish is over
 └── InternalError                  our fault: 500
@@ -276,6 +277,15 @@ class UpstreamsRestingError(UpstreamOverloadedError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class NotCachedError(GatewayError):
+    """The caller wants an answer from the cache only, and none is there (RFC 9111 section 5.2.1.7)."""
+
+    status = 504
+    code = "not_cached"
+    type = "invalid_request_error"
+    should_retry = False
 
 
 class DeadlineExceededError(GatewayError):

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from litestar.types import Receive, Scope, Send
 
+from cache.base import Hit
 from gateway.domain.chat import read_chat
 from gateway.domain.completions import read_completions
 from gateway.domain.embeddings import read_embeddings
@@ -140,6 +141,11 @@ async def _send_stream(send: Send, exchange: Exchange, stream: StreamReply, wire
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def _told(hit: Hit) -> bytes:
+    told = f"{hit.kind};{hit.similarity:.2f};age={int(hit.age_s)};entry={hit.entry_id}"
+    return told.encode()
+
+
 def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
     """Return the decisions about a request as headers, its content type first."""
     decision = exchange.decision
@@ -150,7 +156,7 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
         dropped = _UNPRINTABLE.sub("?", ", ".join(reply.dropped)[:_MOST_DROPPED])
         headers.append((b"x-tierway-dropped", dropped.encode("ascii")))
     if exchange.hit is not None:
-        headers.append((b"x-tierway-cache", b"hit;%b;1.00;%d" % (exchange.hit.kind.encode(), exchange.hit.age_s)))
+        headers.append((b"x-tierway-cache", _told(exchange.hit)))
     elif exchange.miss_reason != "off":
         headers.append((b"x-tierway-cache", b"miss;" + exchange.miss_reason.encode()))
     if exchange.cost_microusd is not None:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from gateway.caching import CacheStage
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.chat import read_chat
@@ -119,7 +120,7 @@ class Rehearsal:
             limiter=limiter or EmptyCounters(),
             router=self.router,
             policies=self.policies,
-            cache=None,
+            cache=CacheStage(None),
             models=settings.models,
             upstreams=dict.fromkeys(settings.upstreams, self._upstream),
             prices=self.prices,

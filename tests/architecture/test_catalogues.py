@@ -16,6 +16,7 @@ from policies.catalogue import KEY_STORES
 from router.catalogue import STRATEGIES
 from router.settings import RouterSettings
 from tests.support import members
+from tests.support.cache_backends import BACKENDS
 
 
 def modules(package: object) -> set[str]:
@@ -70,4 +71,4 @@ def test_every_strategy_can_be_named_in_the_settings() -> None:
 
 
 def test_every_cache_backend_has_a_fixture() -> None:
-    assert set(members.BACKENDS) == modules(cache.backends)
+    assert set(BACKENDS) == modules(cache.backends)

@@ -983,7 +983,7 @@ def test_stored_responses_are_never_answered_from_the_cache(
 
     assert stored == ["miss;skipped", "miss;skipped"]
     assert unstored[0] == "miss;miss"
-    assert unstored[1].startswith("hit;exact")
+    assert unstored[1].startswith("exact;1.00;")
 
 
 def test_chat_and_messages_with_the_same_text_never_share_an_answer(
@@ -1001,5 +1001,5 @@ def test_chat_and_messages_with_the_same_text_never_share_an_answer(
             )
 
     assert kinds == [
-        ("chat.completion", "miss"), ("message", "miss"), ("chat.completion", "hit;"), ("message", "hit;"),
+        ("chat.completion", "miss"), ("message", "miss"), ("chat.completion", "exac"), ("message", "exac"),
     ]  # fmt: skip

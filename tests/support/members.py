@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cache.backends.memory import MemoryBackend
-from cache.base import Backend
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
@@ -148,6 +146,3 @@ STRATEGIES: Final[Mapping[str, RouterSettings]] = {
     "cheapest_healthy": RouterSettings(strategy="cheapest_healthy", tiers={"simple": ("s",), "complex": ("m",)}),
 }
 """By name: settings that choose it."""
-
-BACKENDS: Final[Mapping[str, Callable[[int], Backend]]] = {"memory": MemoryBackend}
-"""By module of `cache.backends`: a backend bounded to a number of bytes."""

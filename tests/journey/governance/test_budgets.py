@@ -285,7 +285,7 @@ def test_an_empty_budget_leaves_the_answers_that_are_there_where_policy_says_so(
     miss = ask(gateway, brief("Say hello to me, please, and no less"))
 
     assert hit.status == 200
-    assert hit.headers["x-tierway-cache"].startswith("hit;exact;")
+    assert hit.headers["x-tierway-cache"].startswith("exact;1.00;age=")
     assert hit.headers["x-tierway-cost"] == "0.000000"
     assert hit.headers["x-ratelimit-remaining-requests"] == "7"
     assert (miss.status, miss.json()["error"]["code"]) == (429, "insufficient_quota")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.key import exact_key
+from cache.scope import Grounds, exact_key_of
 from cache.settings import CacheSettings
 from gateway.domain.chat import read_chat
 from tests.support.build import caller, chat_body
@@ -19,7 +19,7 @@ def key(
     body: bytes | None = None, *, scope: Any = "team", tier: str | None = "simple", who: Any = None, **fields: Any
 ) -> bytes:
     request = read_chat(chat_body(**fields) if body is None else body)
-    found = exact_key(CacheSettings(exact=True, scope=scope), who or caller(), request, tier)
+    found = exact_key_of(who or caller(), request, Grounds(sharing=scope, tier=tier))
     assert found is not None
     return found
 
@@ -83,7 +83,10 @@ def test_everything_else_matters(fields: dict[str, Any]) -> None:
     ],
 )
 def test_requests_an_upstream_may_tell_apart_share_no_key(one: bytes, other: bytes) -> None:
-    keys = [exact_key(SETTINGS, caller(), read_chat(with_member(member)), "simple") for member in (one, other)]
+    keys = [
+        exact_key_of(caller(), read_chat(with_member(member)), Grounds(sharing="team", tier="simple"))
+        for member in (one, other)
+    ]
 
     assert keys[0] != keys[1] or keys == [None, None]
 

@@ -11,6 +11,7 @@ from cache.backends.memory import MemoryBackend
 from cache.base import Entry
 from cache.exact import ExactCache
 from cache.settings import CacheSettings
+from gateway.caching import CacheStage
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.chat import read_chat
@@ -227,14 +228,17 @@ class BrokenBackend:
     async def get(self, key: bytes) -> Entry | None:
         raise BROKEN
 
-    async def put(self, key: bytes, entry: Entry) -> None:
+    async def put(self, entry_id: int, entry: Entry) -> None:
         raise BROKEN
 
     async def delete(self, key: bytes) -> None:
         raise BROKEN
 
 
-def plain(body: bytes = b'{"ok":1}') -> PlainReply:
+ANSWER = b'{"choices":[{"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
+
+
+def plain(body: bytes = ANSWER) -> PlainReply:
     return PlainReply(body=body, usage=USAGE, answered_model="answered")
 
 
@@ -258,7 +262,7 @@ class House:
                 RouterSettings(tiers=tiers, retries=RetrySettings(attempts=0)), strategy, models, {"alias": "a"}
             ),
             policies=PolicyBook(parts.pop("organisation", LIMITED)),
-            cache=cache,
+            cache=CacheStage(cache),
             models=models,
             upstreams={"first": self.first, "second": self.second},
             prices=PriceTable(parts.pop("prices", dict.fromkeys(models, Price(input=1.0, output=2.0)))),
@@ -613,15 +617,6 @@ async def test_a_hit_is_refused_to_a_key_that_may_not_use_the_model() -> None:
     assert isinstance(error, NotPermittedError)
 
 
-async def test_streams_skip_the_cache() -> None:
-    house = House(cache=exact_cache(), first=Upstream("first", Stream()))
-
-    opened, _ = await house.ask("a", stream=True)
-
-    assert opened.miss_reason == "skipped"
-    assert opened.hit is None
-
-
 @pytest.mark.parametrize("status", [0, 499, 500])
 async def test_an_answer_that_did_not_reach_its_caller_is_not_kept(status: int) -> None:
     house = House(cache=exact_cache())
@@ -648,14 +643,14 @@ async def test_a_broken_cache_is_a_miss_and_counted() -> None:
 
     assert reply == plain()
     assert opened.miss_reason == "unavailable"
-    assert house.pipeline.cache_failures == 1
+    assert house.pipeline.cache.failures == 1
     assert house.limiter.settled == [(USAGE, 20)]
     assert house.limiter.released == 0
 
 
 async def test_a_cache_that_cannot_keep_an_answer_is_counted() -> None:
     class Forgetful(MemoryBackend):
-        async def put(self, key: bytes, entry: Entry) -> None:
+        async def put(self, entry_id: int, entry: Entry) -> None:
             raise BROKEN
 
     house = House(cache=exact_cache(Forgetful(2**20)))
@@ -663,7 +658,7 @@ async def test_a_cache_that_cannot_keep_an_answer_is_counted() -> None:
     _, reply = await house.ask()
 
     assert reply == plain()
-    assert house.pipeline.cache_failures == 1
+    assert house.pipeline.cache.failures == 1
     assert house.limiter.settled == [(USAGE, 20)]
     assert house.limiter.released == 0
 

@@ -18,13 +18,12 @@ async def test_the_bytes_counted_are_those_kept_and_never_over_the_bound(steps: 
     backend = MemoryBackend(BOUND)
 
     for verb, number, size in steps:
-        key = bytes([number]) * 32
         if verb == "put":
-            await backend.put(key, Entry(body=b"x" * size, usage=NO_USAGE, answered_model="", stored_at=0.0))
+            await backend.put(number, Entry(body=b"x" * size, usage=NO_USAGE, answered_model="", stored_at=0.0))
         elif verb == "delete":
-            await backend.delete(key)
+            await backend.delete(number)
         else:
-            await backend.get(key)
+            await backend.get(number)
 
         assert backend.bytes == sum(entry.size for entry in backend._entries.values())
         assert 0 <= backend.bytes <= BOUND

@@ -1,0 +1,1 @@
+"""From a whole answer to the events of its stream, one shape a file."""

@@ -1,0 +1,1 @@
+"""Where the answers of requests with an idempotency key are kept."""
