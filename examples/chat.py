@@ -28,7 +28,7 @@ WEATHER: ChatCompletionToolParam = {
 def plain(client: OpenAI) -> None:
     """Ask once, and read from the headers what the gateway decided."""
     answer = client.chat.completions.with_raw_response.create(
-        model=MODEL, messages=[{"role": "user", "content": "Name a colour of the sky."}]
+        model=MODEL, messages=[{"role": "user", "content": "Translate 'good morning' into French."}]
     )
     print("plain:", answer.parse().choices[0].message.content)
     print("answered by:", answer.headers["x-tierway-model"], "tier:", answer.headers["x-tierway-tier"])
@@ -38,7 +38,7 @@ def stream(client: OpenAI) -> None:
     """Print an answer as it comes, and the usage at its end."""
     chunks = client.chat.completions.create(
         model=MODEL,
-        messages=[{"role": "user", "content": "Count from one to five."}],
+        messages=[{"role": "user", "content": "Write a haiku about rain."}],
         stream=True,
         stream_options={"include_usage": True},
     )

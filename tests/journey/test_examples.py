@@ -46,9 +46,9 @@ def test_every_example_is_run_here() -> None:
 def test_chat_talks_streams_and_calls_a_tool(echo: LiveGateway) -> None:
     printed = run("chat.py", OPENAI_BASE_URL=echo.api, OPENAI_API_KEY="any")
 
-    assert "plain: [echo-simple] Name a colour of the sky." in printed
+    assert "plain: [echo-simple] Translate 'good morning' into French." in printed
     assert "answered by: echo-simple tier: simple;" in printed
-    assert "stream: [echo-simple] Count from one to five." in printed
+    assert "stream: [echo-simple] Write a haiku about rain." in printed
     assert "usage: " in printed
     assert "tool: get_weather {'city': " in printed
     assert "after the tool: " in printed
