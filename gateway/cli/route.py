@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import msgspec
 
 from gateway import settings as settings_file
 from gateway.cli.base import add_verb, fail
+from gateway.cli.given import add_text, text_given
 from gateway.cli.table import aligned
 from gateway.domain.errors import GatewayError
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 def add_verbs(verbs: Any) -> None:
     """Add `route`."""
     one = add_verb(verbs, "route", route, "show the tier of a prompt, its score and the models that would be asked")
-    one.add_argument("text", nargs="?", metavar="TEXT", help="the prompt; `-` or nothing reads standard input")
-    one.add_argument("--file", type=Path, help="a file with the prompt, or with a whole request as JSON")
+    add_text(one, "the prompt, or a whole request as JSON")
     one.add_argument("--model", default="auto", help="the model that is asked for (default: auto)")
     one.add_argument("--json", action="store_true", help="print JSON")
 
@@ -40,7 +39,7 @@ def route(arguments: argparse.Namespace) -> int:
     settings = settings_file.built_in() if config is None else settings_file.load(config)[0]
     rehearsal = Rehearsal(settings)
     try:
-        request = _request(_text(arguments), arguments.model)
+        request = _request(text_given(arguments, "route"), arguments.model)
         found = preview(rehearsal.router, rehearsal.prices, settings.models, Asked(request=request))
     except GatewayError as error:
         fail(f"route: {error.message}")
@@ -49,17 +48,6 @@ def route(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(_lines(found)))
     return 0
-
-
-def _text(arguments: argparse.Namespace) -> str:
-    if arguments.file is not None:
-        try:
-            return str(arguments.file.read_text(encoding="utf-8", errors="replace"))
-        except OSError as error:
-            fail(f"route: {arguments.file}: cannot be read ({error.strerror})", status=2)
-    if arguments.text is not None and arguments.text != "-":
-        return str(arguments.text)
-    return sys.stdin.read()
 
 
 def _request(text: str, model: str) -> Any:

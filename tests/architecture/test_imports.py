@@ -16,6 +16,8 @@ WITHOUT_A_HOME = {"msgspec": "the structs of every family"}
 IMPORT_NAMES = {
     "prometheus-client": "prometheus_client",
     "genai-prices": "genai_prices",
+    "google-re2": "re2",
+    "python-stdnum": "stdnum",
     "pyyaml": "yaml",
     "jsonschema-rs": "jsonschema_rs",
 }

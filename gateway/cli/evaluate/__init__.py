@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.cli.evaluate import caching, routing
+from gateway.cli.evaluate import caching, guarding, routing
 
 
 def add_verbs(verbs: Any) -> None:
@@ -13,3 +13,4 @@ def add_verbs(verbs: Any) -> None:
     suites = parser.add_subparsers(required=True, metavar="SUITE")
     routing.add_suites(suites)
     caching.add_suites(suites)
+    guarding.add_suites(suites)

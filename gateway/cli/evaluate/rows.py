@@ -6,7 +6,7 @@ import gzip
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,14 +20,15 @@ _TELL_S: Final = 2.0
 _NAMES: Final = {str: "a text", int: "a number", list: "a list"}
 
 
-def read_rows(path: Path, columns: Mapping[str, type]) -> list[dict[str, Any]]:
+def read_rows(path: Path, columns: Mapping[str, type], optional: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the rows of a file of JSON lines, plain or gzip; exit with a message where one is not as expected.
 
     Args:
         path: of the file.
-        columns: the ones that are kept of each row, with their types; no other is read.
+        columns: the ones that are kept of each row, with their types, and
+        optional: those that may be absent, which are texts; no other is read.
     """
-    return list(_rows(path, columns))
+    return list(_rows(path, columns, optional))
 
 
 def write_rows(rows: Iterator[dict[str, Any]]) -> None:
@@ -56,20 +57,20 @@ class Progress:
             print(f"tierway: {done} of {self._total}", file=sys.stderr)
 
 
-def _rows(path: Path, columns: Mapping[str, type]) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, columns: Mapping[str, type], optional: Sequence[str]) -> Iterator[dict[str, Any]]:
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield _row(line, columns, f"{path}:{number}")
+                    yield _row(line, columns, optional, f"{path}:{number}")
     except OSError as error:
         fail(f"eval: {path}: cannot be read ({error.strerror or error})", status=2)
     except EOFError:
         fail(f"eval: {path}: the gzip file ends too early", status=2)
 
 
-def _row(line: str, columns: Mapping[str, type], where: str) -> dict[str, Any]:
+def _row(line: str, columns: Mapping[str, type], optional: Sequence[str], where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -80,4 +81,5 @@ def _row(line: str, columns: Mapping[str, type], where: str) -> dict[str, Any]:
         value = row.get(column)
         if not isinstance(value, kind) or isinstance(value, bool):
             fail(f"eval: {where}: '{column}' must be {_NAMES[kind]}", status=2)
-    return {column: row[column] for column in columns}
+    others = (column for column in optional if isinstance(row.get(column), str))
+    return {column: row[column] for column in (*columns, *others)}

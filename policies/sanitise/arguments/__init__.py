@@ -1,0 +1,1 @@
+"""Judges what a model wants to hand to a tool."""

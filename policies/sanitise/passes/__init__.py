@@ -1,0 +1,1 @@
+"""One pass over a text for many patterns at once."""

@@ -1,0 +1,1 @@
+"""Replaces findings by placeholders, and placeholders by what stood there."""

@@ -1,0 +1,127 @@
+"""Finds values after a word for secrets: `api_key = "..."`, `Authorization: Bearer ...`, `--password ...`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from policies.sanitise.passes.pattern import Pattern
+from policies.sanitise.secrets.values import (
+    is_named_key,
+    is_named_token,
+    is_password,
+    is_token_of_vendor,
+    is_unmistakable,
+)
+
+_WORDS: Final = (
+    "secret|token|pass(?:word|wd|wort|phrase|code)?|pwd|passw|key|credentials?|auth|authorization|bearer"
+    "|access|private|pat|login|crumb|unseal"
+)
+_SEPARATOR: Final = r"(?:=>|:=|==|!=|=|:|,|\|)"
+ANCHORS: Final = (
+    # An assignment: the value may be anything.
+    Pattern(
+        rf"(?:{_WORDS})[0-9A-Za-z_.-]{{0,20}}[\"'\])`\\]{{0,3}}[ \t]{{0,8}}{_SEPARATOR}[ \t]{{0,8}}[\"'`("
+        rf"]{{0,2}}[^\s\"'`<>(){{}}]{{6}}",
+        is_caseless=True,
+    ),
+    # What a name of a password is followed by in quotes, without a sign between.
+    Pattern(r"(?:secret|token|passw(?:or[dt])?|password|passphrase|pwd)[ \t]{1,4}[\"'][^\s\"'<>]{6}", is_caseless=True),
+    # Only spaces or dashes between: a digit must follow soon, which words of a sentence do not have.
+    Pattern(
+        rf"(?:{_WORDS})[\s:=>|(\"'`-]{{1,8}}[0-9A-Za-z_./+=-]{{0,40}}[0-9][0-9A-Za-z_./+=-]{{4}}", is_caseless=True
+    ),
+)
+"""Where a value may begin. Their ends lie inside of it."""
+
+_BEFORE: Final = 80
+_AFTER: Final = 512
+_WORD: Final = re.compile(_WORDS, re.IGNORECASE)
+_MOST_WORDS: Final = 3
+"""Looked at before a value; `client_secret_key` has two."""
+
+_NAME_PART: Final = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.$-")
+_LONGEST_NAME: Final = 40
+_TAIL: Final = re.compile(
+    r"(?P<rest>[0-9A-Za-z_.]{0,24}?)[\"'\])`\\]{0,3}+\s{0,8}+(?P<sign>=>|:=|==|!=|[=:,|>-])?\s{0,8}+"
+    r"(?P<scheme>(?:Bearer|Basic|Token|ApiKey|SSWS)\s++)?"
+    r"(?P<quote>\\?[\"'`(]{0,2}+)(?P<value>[^\s\"'`<>(){},;\\]{6,512})",
+    re.IGNORECASE,
+)
+_QUOTED: Final = re.compile(r"[^\"'`\n\\]{6,128}")
+_PASSWORD: Final = re.compile(r"pass(?!port|enger|ive|ed|ing|age|thru|through)|pwd", re.IGNORECASE)
+_STRONG: Final = re.compile(
+    r"secret|token(?!iz|_?type|_?count|s?_?(?:used|limit|per))|api[-_. ]?key|apikey|access[-_. ]?key"
+    r"|auth(?!or(?!iz))|credential|"
+    r"private[-_. ]?key|bearer|license[-_. ]?key|encryption[-_. ]?key|signing[-_. ]?key|master[-_. ]?key"
+    r"|service[-_. ]?key|"
+    r"account[-_. ]?key|(?<![a-z])pat$|developer[-_. ]?key|app(?:lication)?[-_. ]?key|login|crumb|unseal"
+    r"|stream[-_. ]?key",
+    re.IGNORECASE,
+)
+_HARMLESS: Final = re.compile(
+    r"public|publish|tokeniz|monkey|turkey|hockey|donkey|keyboard|pattern|path\b|patch|compat|author\b|"
+    r"key[-_. ]?(?:id|name|word|code|vault|frame|path|file|s?pace)|"
+    r"token[-_. ]?(?:url|uri|type|name|endpoint|file|id)|secret[-_. ]?(?:name|arn|ref|id|path|version)|"
+    r"access[-_. ]?(?:log|time|level|control)|"
+    r"(?:primary|foreign|cache|partition|sort|idempotency|hash|row|routing|object|i18n|translation|session|storage|lookup|dedup\w*|"
+    r"unique|index|bucket|s3|blob|image|query|event|message|node|map|dict|group|record|item|entity|trace|span|commit|content|"
+    r"build|state|redis|temp|data|column|arrow|hot|short|answer|error|feature|metric|label|tag|set|by)[-_. ]?key",
+    re.IGNORECASE,
+)
+_NAMED_KEY: Final = re.compile(r"[0-9a-z][_-]?key\Z", re.IGNORECASE)
+_BREAKS: Final = re.compile(r"[&?|,;\]]")
+
+
+def judge_assignment(text: str, hit_end: int) -> tuple[str, int, int, float] | None:
+    """Return rule, start, end and score of the value in which a match of `ANCHORS` ended, None if it is no secret."""
+    left = max(0, hit_end - _BEFORE)
+    for word in reversed([*_WORD.finditer(text, left, hit_end)][-_MOST_WORDS:]):
+        tail = _TAIL.match(text, word.end(), min(len(text), hit_end + _AFTER))
+        if tail is not None and tail.start("value") < hit_end <= tail.end("value"):
+            return _judge(text[_name_start(text, word.start()) : word.end()] + tail["rest"], text, tail)
+    return None
+
+
+def _name_start(text: str, start: int) -> int:
+    floor = max(0, start - _LONGEST_NAME)
+    while start > floor and text[start - 1] in _NAME_PART:
+        start -= 1
+    return start
+
+
+def _judge(name: str, text: str, tail: re.Match[str]) -> tuple[str, int, int, float] | None:
+    if tail["scheme"]:
+        return ("authorization", *tail.span("value"), 0.8) if is_token_of_vendor(tail["value"]) else None
+    if _PASSWORD.search(name):
+        return _password(text, tail)
+    is_quoted_secret = bool(tail["quote"].strip("(")) and name.lower().endswith("secret")
+    is_assigned = tail["sign"] is not None
+    found = _token(name, tail["value"], tail.span("value"), is_assigned=is_assigned)
+    return _password(text, tail) if found is None and is_quoted_secret else found
+
+
+def _token(name: str, value: str, place: tuple[int, int], *, is_assigned: bool) -> tuple[str, int, int, float] | None:
+    start, end = place
+    cut = _BREAKS.search(value)
+    if cut is not None and cut.start() >= 8:
+        value, end = value[: cut.start()], start + cut.start()
+    if _HARMLESS.search(name) is not None:
+        return None
+    if _STRONG.search(name) is not None:
+        return ("assigned_token", start, end, 0.8) if is_named_token(value) else None
+    if _NAMED_KEY.search(name) is not None and is_assigned:
+        return ("assigned_key", start, end, 0.6) if is_named_key(value) else None
+    return ("assigned_key", start, end, 0.5) if is_unmistakable(value) else None
+
+
+def _password(text: str, match: re.Match[str]) -> tuple[str, int, int, float] | None:
+    start, end = match.span("value")
+    value, is_quoted = match["value"], bool(match["quote"].strip("("))
+    if is_quoted and (whole := _QUOTED.match(text, start)) is not None:
+        value, end = whole.group(), whole.end()
+    elif ";" in text[start:end]:
+        value = value.partition(";")[0]
+        end = start + len(value)
+    return ("assigned_password", start, end, 0.7) if is_password(value, is_quoted=is_quoted) else None

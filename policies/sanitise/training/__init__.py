@@ -1,0 +1,1 @@
+"""How the artefact of the injection detector is made; never imported while serving."""

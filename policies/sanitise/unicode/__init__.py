@@ -1,0 +1,1 @@
+"""Finds characters that hide or disguise what a text says."""
