@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Sharing = Annotated[str, msgspec.Meta(pattern=r"^(user|key|team|org|shared:[A-Za-z0-9_.-]{1,64})$")]
+Sharing = Annotated[str, msgspec.Meta(pattern=r"^(user|key|team|org|shared:[A-Za-z0-9_.-]{1,64})(?!\n)$")]
 """Who shares answers; see `cache.scope`."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
