@@ -34,6 +34,7 @@ from gateway.gauges import (
     budget_gauges,
     cache_gauges,
     hold_gauges,
+    once_gauges,
     rollout_gauges,
     router_gauges,
     state_gauges,
@@ -41,7 +42,7 @@ from gateway.gauges import (
 )
 from gateway.inclusion import FileWatch
 from gateway.observation import Observation
-from gateway.pipeline import Pipeline
+from gateway.pipeline import Pipeline, build_once
 from gateway.pricing import PriceTable
 from gateway.rehearsal.cautions import all_cautions
 from gateway.rehearsal.examples import check_examples
@@ -143,6 +144,7 @@ class Gateway:
         self.alerts = open_watch(settings.telemetry.alerts, self.budgets if tells_of_budgets else None)
         self._state = _open_state(settings)
         self.keys = self._state.keys
+        self._once = build_once(self._state.once)
         self._governor = Governor(self._state.holds)
         self.throttle = LoginThrottle()
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
@@ -213,6 +215,7 @@ class Gateway:
             for upstream in self._upstreams.values():
                 await upstream.close()
             await self.alerts.close()
+            await self._once.close()
             await self._save_learning()
             await self._state.close()
             self.current.telemetry.close()
@@ -390,6 +393,7 @@ class Gateway:
             prices=self._prices,
             continuity=Continuity(self._state.stored, settings.models),
             learned=learned,
+            once=self._once,
             assigner=observation.assigner,
             relays_to=settings.relay.upstream,
             relay_prices={name: round(usd * PER_MILLION) for name, usd in settings.relay.prices.items()},
@@ -504,6 +508,7 @@ class Gateway:
         yield from upstream_gauges(self._upstreams)
         yield from state_gauges(self._state)
         yield from cache_gauges(version.pipeline.cache)
+        yield from once_gauges(self._once)
         yield from self.alerts.gauges()
         most = self._settings.telemetry.metrics.label_top_n
         yield from budget_gauges(self._standings, self.alerts.forecasts(), most)

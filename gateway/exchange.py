@@ -58,6 +58,7 @@ class Exchange:
         aside: models and what they have consumed besides the answer that is given: a call that lost against a faster
             one, an answer without the form that was asked for.
         is_kept: whether its answer is to be kept for later requests.
+        is_replayed: whether its answer was made for another request, which pays for it.
         noted: the stream of its answer of which what is needed to keep it is noted.
         degraded: in which ways the answer is less than what was to be expected, as words for a header.
     """
@@ -65,9 +66,9 @@ class Exchange:
     __slots__ = (
         "_closers", "_settler", "address", "aside", "attempts", "caller", "cost_microusd", "decision", "degraded",
         "error", "experiment", "first_byte_s", "headers", "held_options", "hit", "hold", "hold_id", "is_kept",
-        "miss_reason", "noted", "output_limit", "patience", "policy", "query", "reply", "request", "request_id",
-        "reserved_at", "retries", "route", "routed_model", "shape", "started", "status", "subject", "target",
-        "upstream", "upstream_s", "usage", "user", "waited", "wishes",
+        "is_replayed", "miss_reason", "noted", "output_limit", "patience", "policy", "query", "reply", "request",
+        "request_id", "reserved_at", "retries", "route", "routed_model", "shape", "started", "status", "subject",
+        "target", "upstream", "upstream_s", "usage", "user", "waited", "wishes",
     )  # fmt: skip
 
     def __init__(
@@ -92,7 +93,7 @@ class Exchange:
         self.decision: Decision | None = None
         self.hit: Hit | None = None
         self.miss_reason = "off"
-        self.is_kept = False
+        self.is_kept = self.is_replayed = False
         self.noted: Reply | None = None
         self.reply: Reply | None = None
         self.routed_model = ""

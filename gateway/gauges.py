@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.caching import CacheStage
 from gateway.domain.money import PER_MILLION
+from gateway.flights.idempotency import Idempotency
 from gateway.state.base import State
 from gateway.telemetry import Metric, counter, gauge
 from gateway.upstreams.base import Upstream
@@ -52,6 +53,12 @@ def cache_gauges(stage: CacheStage) -> Iterator[Metric]:
     yield counter("tierway_cache_events", "What happened to answers that are kept.", "event", events)
     unkept = {reason: float(count) for reason, count in stage.unkept.items()}
     yield counter("tierway_cache_unkept", "Answers that were not kept, by reason.", "reason", unkept)
+
+
+def once_gauges(once: Idempotency) -> Iterator[Metric]:
+    """Yield what became of requests with an idempotency key that were sent again."""
+    values = {"replayed": float(once.replayed), "lost": float(once.store.lost)}
+    yield counter("tierway_idempotency", "Answers given again by their key, and answers not kept.", "result", values)
 
 
 def budget_gauges(standings: Sequence[Standing], forecasts: Mapping[str, float], most: int) -> Iterator[Metric]:

@@ -32,6 +32,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -59,6 +60,12 @@ from gateway.domain.responses import ResponsesRequest
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
 from gateway.experiments.split import Assigner
+from gateway.flights.base import Errand
+from gateway.flights.idempotency import Idempotency, digest_of, read_key
+from gateway.flights.local import Flights
+from gateway.flights.once.base import OnceStore
+from gateway.flights.once.memory import MemoryOnceStore
+from gateway.flights.settings import FlightSettings, IdempotencySettings
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import PlainReply, RelayCall, RelayReply, RelaySupport, Reply, Upstream
 from gateway.upstreams.settings import Model
@@ -103,6 +110,7 @@ class Pipeline:
         prices: PriceTable,
         continuity: Continuity,
         learned: Learned | None = None,
+        once: Idempotency | None = None,
         assigner: Assigner | None = None,
         relays_to: str | None = None,
         relay_prices: Mapping[str, int] | None = None,
@@ -111,6 +119,7 @@ class Pipeline:
         self._sanitiser = sanitiser
         self.router = router
         self.cache = cache
+        self._once = once or build_once()
         self._upstreams = upstreams
         self.prices = prices
         self._dearest = prices.dearest()
@@ -167,20 +176,46 @@ class Pipeline:
         """
         caller = self.authenticate(exchange)  # 2
         request = exchange.request = read(await read_body())  # 1
+        once_key = read_key(exchange.headers.get(b"idempotency-key"))
         self._sanitise(request)  # 3
         refusal = await self.admission.admit(exchange, caller, request)  # 4
         exchange.decision = self._route(exchange, request)  # 5
         if isinstance(request, ResponsesRequest):
             request = await self._resume(exchange, caller, request)
+        answer = partial(self._answer_anew, exchange, caller, request, refusal)
+        reply = await (answer() if once_key is None else self._answer_once(exchange, caller, once_key, answer))
+        exchange.reply = reply
+        if isinstance(reply, PlainReply):
+            await exchange.settle()  # 8
+        return reply
+
+    async def _answer_once(
+        self, exchange: Exchange, caller: Caller, once_key: str, answer: Callable[[], Awaitable[Reply]]
+    ) -> Reply:
+        """Answer a request that must be paid once: with what it was answered before, or is being answered."""
+        assert exchange.request is not None  # noqa: S101  it was read
+        errand = Errand(
+            call=answer,
+            on_close=exchange.on_close,
+            hand_to=exchange.patience.hand_to,
+            deadline=exchange.patience.deadline,
+        )
+        digest = digest_of(exchange.route, exchange.request.body)
+        flown = await self._once.answer(caller.key_id, once_key, digest, errand)
+        if flown.is_shared:
+            exchange.is_replayed, exchange.cost_microusd = True, 0
+        return flown.reply
+
+    async def _answer_anew(
+        self, exchange: Exchange, caller: Caller, request: ModelRequest, refusal: GatewayError | None
+    ) -> Reply:
         found = await self.cache.look_up(exchange, caller, request)  # 6
         if found is None and refusal is not None:
             raise refusal
-        exchange.reply = found or self.cache.note(exchange, await self._answer(exchange, request))  # 7
+        exchange.reply = reply = found or self.cache.note(exchange, await self._answer(exchange, request))  # 7
         if isinstance(request, ResponsesRequest):
-            exchange.reply = await self.continuity.remember(caller, request, exchange.routed_model, exchange.reply)
-        if isinstance(exchange.reply, PlainReply):
-            await exchange.settle()  # 8
-        return exchange.reply
+            exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
+        return reply
 
     async def relay(
         self,
@@ -295,7 +330,7 @@ class Pipeline:
         """Charge what was consumed. A failure here is loud, but the answer goes out."""
         hold, reply = exchange.hold, exchange.reply
         assert hold is not None  # noqa: S101  only called once there is one
-        if exchange.hit is not None:
+        if exchange.hit is not None or exchange.is_replayed:
             pass  # nobody pays twice for an answer
         elif reply is not None and not isinstance(reply, PlainReply):
             self._account(exchange, reply.usage())
@@ -338,6 +373,16 @@ class Pipeline:
         if exchange.request is None or not exchange.routed_model:
             return NO_USAGE
         return self._asker.estimate(exchange.request, exchange.routed_model)
+
+
+def build_once(store: OnceStore | None = None) -> Idempotency:
+    """Build what answers requests by their idempotency keys.
+
+    Args:
+        store: of answers; this process's memory where it is not said.
+    """
+    settings = IdempotencySettings()
+    return Idempotency(store or MemoryOnceStore(settings), Flights(FlightSettings()), lease_s=settings.lease_s)
 
 
 def token_of(headers: Mapping[bytes, bytes]) -> str | None:

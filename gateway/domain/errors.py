@@ -23,6 +23,8 @@ GatewayError
 │   │   └── UpstreamsRestingError  503  every model that could answer has been failing: carries retry_after_s
 │   ├── UpstreamRefusedError       the upstream's own status
 │   └── UpstreamGarbledError       502  retryable
+├── IdempotencyKeyReusedError      422  see gateway/flights/once/base.py
+├── SharedAnswerLostError          503  see gateway/flights/base.py
 ├── NotCachedError                 504  only-if-cached, and nothing is there
 ├── DeadlineExceededError          504  the caller's own deadline passed
 ├── ShuttingDownError              503  the process stops and the time to finish is over

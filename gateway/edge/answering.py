@@ -34,6 +34,9 @@ from gateway.upstreams.base import PlainReply, StreamReply
 _MOST_DROPPED: Final = 1024
 """Bytes of the list of members that a translated request lost; long conversations may repeat one many times."""
 
+_REPLAYED: Final = (b"idempotent-replayed", b"true")
+"""As Stripe says it (docs.stripe.com/api/idempotent_requests, 2026-11)."""
+
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 """What a header's value must not hold, and callers may have in the names of members."""
 
@@ -159,6 +162,8 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
         headers.append((b"x-tierway-cache", _told(exchange.hit)))
     elif exchange.miss_reason != "off":
         headers.append((b"x-tierway-cache", b"miss;" + exchange.miss_reason.encode()))
+    if exchange.is_replayed:
+        headers.append(_REPLAYED)
     if exchange.cost_microusd is not None:
         headers.append((b"x-tierway-cost", format_usd(exchange.cost_microusd)))
     headers.append((b"x-tierway-overhead-ms", b"%.3f" % (exchange.overhead_s * 1000)))

@@ -136,11 +136,20 @@ class Lifetime:
                 raise
             _uncancel()
 
+    async def _give_back(self, exchange: Exchange) -> None:
+        try:
+            await exchange.close()
+        except asyncio.CancelledError:
+            if not self._current.draining:
+                raise
+            _uncancel()  # a call that outlived its caller has been waited for: what it took is given back all the same
+            await exchange.close()
+
     async def _close(self, exchange: Exchange) -> None:
         """Give back what the request held and record it. Nothing here can fail the answer, which is out."""
         exchange.patience.end()
         try:
-            await exchange.close()
+            await self._give_back(exchange)
         except Exception:
             log.exception("closing failed", extra={"request_id": exchange.request_id})
         exchange.patience.end()  # closing a stream waits for its last bytes, which sets the timer again

@@ -11,6 +11,7 @@ import msgspec
 from gateway.domain.secret import Secret
 from gateway.experiments.feedback import Recollection
 from gateway.experiments.shared import SharedRecollection
+from gateway.flights.once.base import OnceStore
 from gateway.state.learning import LearningStore
 from gateway.stored.base import ResponseStore
 from gateway.stored.memory import MemoryResponseStore
@@ -68,6 +69,7 @@ class State:
         stored: responses and conversations.
         learning: what the router has learned.
         memory: requests that feedback may still come for.
+        once: answers by idempotency key.
         replicas: who shares the state; None where nobody can.
     """
 
@@ -80,10 +82,11 @@ class State:
         stored: StoredResponses,
         learning: LearningStore,
         memory: Recollection | SharedRecollection,
+        once: OnceStore,
         replicas: Sharing | None = None,
     ) -> None:
         self.keys, self.holds, self.ledger, self.stored, self.replicas = keys, holds, ledger, stored, replicas
-        self.learning, self.memory = learning, memory
+        self.learning, self.memory, self.once = learning, memory, once
 
     def tasks(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield what is to run beside requests."""

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 from gateway.experiments.feedback import Recollection
+from gateway.flights.once.memory import MemoryOnceStore
+from gateway.flights.settings import IdempotencySettings
 from gateway.state.base import State, StateSettings, stored_in
 from gateway.state.learning import FileLearning
 from gateway.state.recovery import settle_recovered
@@ -37,4 +39,5 @@ def open_embedded(settings: StateSettings) -> State:
         ),
         learning=FileLearning(path.with_suffix(".router")),
         memory=Recollection(),
+        once=MemoryOnceStore(IdempotencySettings()),
     )

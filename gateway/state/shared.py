@@ -7,12 +7,17 @@ from typing import Final
 
 from gateway.experiments.feedback import Recollection
 from gateway.experiments.shared import SharedRecollection
+from gateway.flights.once.base import OnceStore
+from gateway.flights.once.memory import MemoryOnceStore
+from gateway.flights.once.redis import RedisOnceStore
+from gateway.flights.settings import IdempotencySettings
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
 from gateway.state.base import State, StateSettings, stored_in
 from gateway.state.learning import SharedLearning
 from gateway.stored.redis import RedisResponseStore
+from gateway.stored.sealing import Sealer
 from policies.catalogue import open_key_store
 from policies.stores.debts import Debts
 from policies.stores.holds.redis import RedisHoldStore
@@ -48,5 +53,14 @@ def open_shared(settings: StateSettings) -> State:
         stored=stored_in(RedisResponseStore(of_records, name), settings.encryption_key),
         learning=SharedLearning(connection, name),
         memory=SharedRecollection(Recollection(), of_records, name),
+        once=_once(of_records, settings),
         replicas=replicas,
     )
+
+
+def _once(connection: RedisConnection, settings: StateSettings) -> OnceStore:
+    """Share answers by idempotency key where they can be sealed; keep them in this process elsewhere."""
+    kept = IdempotencySettings()
+    if settings.encryption_key is None:
+        return MemoryOnceStore(kept)
+    return RedisOnceStore(connection, settings.organisation, kept, Sealer(settings.encryption_key, b"idempotency"))

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 
-_LABEL: Final = b"tierway/stored-responses/aes-256-gcm/v1"
-"""Binds the derived key to this use (`info` of RFC 5869): another use of the same `encryption_key` has another key."""
+_LABEL: Final = b"tierway/%b/aes-256-gcm/v1"
+"""Binds the derived key to its use (`info` of RFC 5869): another use of the same `encryption_key` has another key."""
 
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
 """First byte of what is encrypted: how the rest is to be read."""
@@ -35,9 +35,11 @@ class Sealer:
         key: the settings' `encryption_key`, from which the key is derived with HKDF-SHA256 (RFC 5869). HKDF does
             not make a guessable key strong; the settings ask for a long one. None takes a random key, so that what
             is sealed cannot be opened once the process has ended.
+        use: what is sealed.
     """
 
-    def __init__(self, key: Secret | None) -> None:
+    def __init__(self, key: Secret | None, use: bytes = b"stored-responses") -> None:
+        self._label = _LABEL % use
         # An environment variable may hold bytes that are no UTF-8; Python reads them as lone surrogates.
         self._material = None if key is None else key.reveal().encode("utf-8", "surrogateescape")
         self._random = os.urandom(32)
@@ -51,7 +53,7 @@ class Sealer:
 
         if self._material is None:
             return AESGCM(self._random)
-        return AESGCM(HKDF(SHA256(), length=32, salt=None, info=_LABEL).derive(self._material))
+        return AESGCM(HKDF(SHA256(), length=32, salt=None, info=self._label).derive(self._material))
 
     def seal(self, plain: bytes, *, about: bytes) -> bytes:
         """Encrypt `plain`. It opens only with the same `about`, which is authenticated and not kept."""

@@ -20,7 +20,7 @@ from gateway.flights.settings import FlightSettings, IdempotencySettings
 from gateway.flights.shared import SharedFlights
 from gateway.redis.connection import RedisConnection
 from gateway.upstreams.base import Reply
-from tests.support.flying import FedStream, Request, Shelf, Upstream, connect, left_after, plain, turns
+from tests.support.flying import SEALER, FedStream, Request, Shelf, Upstream, connect, left_after, plain, turns
 from tests.support.redis_server import shared_server
 
 MOST_STEPS = 40
@@ -85,7 +85,11 @@ class House:
             self._closers.append(shared.close)
             return lambda errand: shared.fly(self._key, errand)
         settings = IdempotencySettings()
-        store = self._memory if kind == "once-memory" else RedisOnceStore(self._connect(), self._organisation, settings)
+        store = (
+            self._memory
+            if kind == "once-memory"
+            else RedisOnceStore(self._connect(), self._organisation, settings, SEALER)
+        )
         once = Idempotency(store, local, lease_s=settings.lease_s)
         self._closers.append(once.close)
         return lambda errand: once.answer("search/ci", self._key.decode(), DIGEST, errand)

@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from gateway.domain.secret import Secret
 from gateway.domain.usage import Usage
 from gateway.flights.base import Closer, Errand, Flown, Outcome, SingleFlight
 from gateway.flights.broadcast import LedStream
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
+from gateway.stored.sealing import Sealer
 from gateway.upstreams.base import Headers, PlainReply, Reply
 
 KEY = b"k" * 32
+SEALER = Sealer(Secret("a key that every replica has, long enough"), b"idempotency")
 USAGE = Usage(input_tokens=3, output_tokens=5)
 
 

@@ -15,6 +15,7 @@ from gateway.flights.records import Record
 from gateway.flights.settings import IdempotencySettings
 from gateway.redis.connection import Part, RedisConnection, Script, load_script, pack
 from gateway.redis.slot import slot_key
+from gateway.stored.sealing import Sealer
 
 _LUA: Final = Path(__file__).parent.parent / "lua"
 _BEGIN: Final = load_script(_LUA / "once_begin.lua")
@@ -34,10 +35,13 @@ class RedisOnceStore:
             what shares its pipeline would wait. For a cluster, its slot key must be that of the organisation.
         organisation: whose requests.
         settings: how long and how much.
+        sealer: seals answers, under a key that all replicas have.
     """
 
-    def __init__(self, connection: RedisConnection, organisation: str, settings: IdempotencySettings) -> None:
-        self._redis = connection
+    def __init__(
+        self, connection: RedisConnection, organisation: str, settings: IdempotencySettings, sealer: Sealer
+    ) -> None:
+        self._redis, self._sealer = connection, sealer
         self._redis.add_scripts((_BEGIN, _COMPLETE, _FAIL, _RENEW))
         self._prefix = f"{slot_key(organisation)}once:".encode()
         self._lease_ms = max(1, round(settings.lease_s * 1000))
@@ -53,13 +57,14 @@ class RedisOnceStore:
         if kind == 0:
             raise reused()
         if kind == 3:
-            return self._stored(found[1])
+            return self._stored(attempt, found[1])
         return attempt if kind == 1 else Attached()
 
     async def complete(self, attempt: New, record: Record) -> None:
         """Keep the answer; see `OnceStore.complete`."""
         if record.size <= self._most_bytes:
-            packed = self._packed(_COMPLETE, attempt, attempt.digest, _encode(record), self._ttl_ms)
+            sealed = self._sealer.seal(_encode(record), about=attempt.name)
+            packed = self._packed(_COMPLETE, attempt, attempt.digest, sealed, self._ttl_ms)
             with suppress(StageUnavailableError):
                 await self._redis.call(packed)
                 return
@@ -74,10 +79,11 @@ class RedisOnceStore:
         """Keep others waiting; see `OnceStore.renew`."""
         return bool(await self._redis.call(self._packed(_RENEW, attempt, attempt.token, self._lease_ms)))
 
-    def _stored(self, packed: bytes) -> Stored:
+    def _stored(self, attempt: New, sealed: bytes) -> Stored:
+        packed = self._sealer.open(sealed, about=attempt.name)
         try:
-            return Stored(_decode(packed))
-        except msgspec.DecodeError as error:  # written by another version of the gateway
+            return Stored(_decode(packed or b""))
+        except msgspec.DecodeError as error:  # sealed with another key, or written by another version of the gateway
             raise StageUnavailableError("the answer that is kept for this key cannot be read") from error
 
     def _packed(self, script: Script, attempt: New, *arguments: Part) -> bytes:

@@ -19,7 +19,7 @@ from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.once.redis import RedisOnceStore
 from gateway.flights.records import Record
 from gateway.flights.settings import FlightSettings, IdempotencySettings
-from tests.support.flying import FedStream, Request, Shelf, Upstream, connect, plain
+from tests.support.flying import SEALER, FedStream, Request, Shelf, Upstream, connect, plain
 from tests.support.redis_server import reached, shared_server
 
 DIGEST = digest_of("chat", b'{"model":"x"}')
@@ -39,7 +39,7 @@ async def replica(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
         store: OnceStore = memory
         if request.param == "redis":
             connections.append(connect(shared_server().url, organisation))
-            store = RedisOnceStore(connections[-1], organisation, settings)
+            store = RedisOnceStore(connections[-1], organisation, settings, SEALER)
         made.append(Idempotency(store, Flights(FlightSettings()), lease_s=settings.lease_s))
         return made[-1]
 

@@ -14,7 +14,7 @@ from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.once.redis import RedisOnceStore
 from gateway.flights.records import Record, Refusal
 from gateway.flights.settings import IdempotencySettings
-from tests.support.flying import connect
+from tests.support.flying import SEALER, connect
 from tests.support.redis_server import shared_server
 
 SETTINGS = IdempotencySettings(ttl_s=0.5, lease_s=0.25, record_mb=0.01, memory_mb=0.02)
@@ -37,7 +37,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[OnceStore]:
         return
     organisation = secrets.token_hex(8)
     connection = connect(shared_server().url, organisation)
-    yield RedisOnceStore(connection, organisation, SETTINGS)
+    yield RedisOnceStore(connection, organisation, SETTINGS, SEALER)
     await connection.close()
 
 

@@ -11,7 +11,7 @@ from gateway.flights.once.redis import RedisOnceStore
 from gateway.flights.records import Record
 from gateway.flights.settings import IdempotencySettings
 from gateway.redis.connection import RedisConnection
-from tests.support.flying import connect, turns
+from tests.support.flying import SEALER, connect, turns
 from tests.support.redis_server import RedisServer, reached
 
 FIRST, SECOND = New(b"\x01", b"d", b"1"), New(b"\x01", b"d", b"2")
@@ -32,7 +32,7 @@ async def connection(server: RedisServer) -> AsyncIterator[RedisConnection]:
 
 
 async def test_redis_lets_go_by_itself(server: RedisServer, connection: RedisConnection) -> None:
-    store = RedisOnceStore(connection, "acme", IdempotencySettings())
+    store = RedisOnceStore(connection, "acme", IdempotencySettings(), SEALER)
     await store.begin(FIRST)
     running_ms = server.command("PTTL", KEY)
     await store.complete(FIRST, Record(body=b"{}"))
@@ -43,7 +43,7 @@ async def test_redis_lets_go_by_itself(server: RedisServer, connection: RedisCon
 
 
 async def test_an_attempt_that_is_cancelled_at_any_point_begins_nothing(connection: RedisConnection) -> None:
-    store = RedisOnceStore(connection, "acme", IdempotencySettings())
+    store = RedisOnceStore(connection, "acme", IdempotencySettings(), SEALER)
     for steps in range(25):
         task = asyncio.create_task(store.begin(FIRST))
         await turns(steps)
@@ -58,16 +58,16 @@ async def test_an_attempt_that_is_cancelled_at_any_point_begins_nothing(connecti
 
 async def test_organisations_do_not_meet(server: RedisServer, connection: RedisConnection) -> None:
     other = connect(server.url, "other")
-    await RedisOnceStore(connection, "acme", IdempotencySettings()).begin(FIRST)
+    await RedisOnceStore(connection, "acme", IdempotencySettings(), SEALER).begin(FIRST)
 
-    assert await RedisOnceStore(other, "other", IdempotencySettings()).begin(SECOND) == SECOND
+    assert await RedisOnceStore(other, "other", IdempotencySettings(), SEALER).begin(SECOND) == SECOND
     await other.close()
 
 
 async def test_an_answer_that_cannot_be_read_is_not_made_again(
     server: RedisServer, connection: RedisConnection
 ) -> None:
-    store = RedisOnceStore(connection, "acme", IdempotencySettings())
+    store = RedisOnceStore(connection, "acme", IdempotencySettings(), SEALER)
     server.command("HSET", KEY, "digest", "d", "record", "\xc1")
 
     with pytest.raises(StageUnavailableError):
@@ -77,7 +77,7 @@ async def test_an_answer_that_cannot_be_read_is_not_made_again(
 async def test_nothing_begins_without_redis_and_a_lost_answer_is_counted(
     server: RedisServer, connection: RedisConnection
 ) -> None:
-    store = RedisOnceStore(connection, "acme", IdempotencySettings())
+    store = RedisOnceStore(connection, "acme", IdempotencySettings(), SEALER)
     await store.begin(FIRST)
     server.kill()
     with pytest.raises(StageUnavailableError):
@@ -91,7 +91,7 @@ async def test_nothing_begins_without_redis_and_a_lost_answer_is_counted(
 
 
 async def test_an_answer_is_kept_once_whoever_repeats_it(connection: RedisConnection) -> None:
-    store = RedisOnceStore(connection, "acme", IdempotencySettings())
+    store = RedisOnceStore(connection, "acme", IdempotencySettings(), SEALER)
     await store.begin(FIRST)
     await store.complete(FIRST, Record(body=b"1"))
     await store.complete(FIRST, Record(body=b"2"))
