@@ -11,6 +11,7 @@ GatewayError
 │   ├── RequestTimeoutError        408  the head or the body did not arrive in time
 │   ├── RequestTooLargeError       413
 │   ├── UnsupportedMediaError      415
+│   ├── IdempotencyKeyReusedError  422  idempotency_key_reused
 │   ├── PromptRejectedError        400  a policy refused the content
 │   ├── RateLimitedError           429  waiting helps: carries retry_after_s
 │   │   └── LoginThrottledError    429  too many failed logins from one address
@@ -23,8 +24,7 @@ GatewayError
 │   │   └── UpstreamsRestingError  503  every model that could answer has been failing: carries retry_after_s
 │   ├── UpstreamRefusedError       the upstream's own status
 │   └── UpstreamGarbledError       502  retryable
-├── IdempotencyKeyReusedError      422  see gateway/flights/once/base.py
-├── SharedAnswerLostError          503  see gateway/flights/base.py
+├── SharedAnswerLostError          503  shared_answer_lost
 ├── NotCachedError                 504  only-if-cached, and nothing is there
 ├── DeadlineExceededError          504  the caller's own deadline passed
 ├── ShuttingDownError              503  the process stops and the time to finish is over
@@ -134,6 +134,17 @@ class UnsupportedMediaError(CallerError):
 
     status = 415
     code = "unsupported_media_type"
+
+
+class IdempotencyKeyReusedError(CallerError):
+    """An idempotency key was sent before, with another request.
+
+    Not 409, which OpenAI's clients ask again: the same would be refused again.
+    """
+
+    status = 422
+    code = "idempotency_key_reused"
+    should_retry = False
 
 
 class PromptRejectedError(CallerError):
@@ -279,6 +290,13 @@ class UpstreamsRestingError(UpstreamOverloadedError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class SharedAnswerLostError(GatewayError):
+    """An answer that was shared with another caller was lost to this one after it had begun; asking again helps."""
+
+    status = 503
+    code = "shared_answer_lost"
 
 
 class NotCachedError(GatewayError):

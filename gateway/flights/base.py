@@ -8,19 +8,11 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.domain.errors import GatewayError
 from gateway.upstreams.base import Reply
 
 Closer = Callable[[], Awaitable[None]]
 Outcome = Reply | BaseException
 """What a call has brought: an answer, whole by then, or why there is none."""
-
-
-class SharedAnswerLostError(GatewayError):
-    """An answer that was shared with another caller was lost to this one after it had begun; asking again helps."""
-
-    status = 503
-    code = "shared_answer_lost"
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from gateway.domain.errors import SharedAnswerLostError
 from gateway.domain.usage import Usage
-from gateway.flights.base import Interest, SharedAnswerLostError
+from gateway.flights.base import Interest
 from gateway.upstreams.base import Headers, StreamReply
 
 _STRIDE: Final = 64

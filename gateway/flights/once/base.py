@@ -6,19 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.domain.errors import CallerError
 from gateway.flights.records import Record
-
-
-class IdempotencyKeyReusedError(CallerError):
-    """An idempotency key was sent before, with another request.
-
-    Not 409, which OpenAI's clients ask again: the same would be refused again.
-    """
-
-    status = 422
-    code = "idempotency_key_reused"
-    should_retry = False
 
 
 class New(msgspec.Struct, frozen=True):

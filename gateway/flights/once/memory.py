@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.flights.once.base import Attached, IdempotencyKeyReusedError, New, Stored
+from gateway.domain.errors import IdempotencyKeyReusedError
+from gateway.flights.once.base import Attached, New, Stored
 from gateway.flights.records import Record
 from gateway.flights.settings import IdempotencySettings
 

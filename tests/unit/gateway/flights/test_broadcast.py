@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.flights.base import SharedAnswerLostError
+from gateway.domain.errors import SharedAnswerLostError
 from gateway.flights.local import Flights
 from gateway.flights.settings import FlightSettings
 from tests.support.flying import USAGE, FedStream, Request, Shelf, Upstream, turns

@@ -8,13 +8,14 @@ import pytest
 
 from gateway.domain.errors import (
     DeadlineExceededError,
+    IdempotencyKeyReusedError,
     InvalidRequestError,
     UpstreamRefusedError,
     UpstreamTimeoutError,
 )
 from gateway.flights.idempotency import Idempotency, digest_of, read_key
 from gateway.flights.local import Flights
-from gateway.flights.once.base import Attached, IdempotencyKeyReusedError, New, OnceStore, Stored
+from gateway.flights.once.base import Attached, New, OnceStore, Stored
 from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.once.redis import RedisOnceStore
 from gateway.flights.records import Record

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.domain.errors import IdempotencyKeyReusedError
 from gateway.domain.usage import Usage
-from gateway.flights.once.base import Attached, IdempotencyKeyReusedError, New, OnceStore, Stored
+from gateway.flights.once.base import Attached, New, OnceStore, Stored
 from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.once.redis import RedisOnceStore
 from gateway.flights.records import Record, Refusal
