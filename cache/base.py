@@ -28,6 +28,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         tenant: who shares it; see `cache.scope.tenant_of`.
         scope: within which it may be found by likeness; empty where it may not.
         trace: what a look-up by likeness needs of it (its text, its vector), written and read by that look-up.
+        routed_model: the model that was asked, by its name in the settings.
         cost_microusd: what it cost when it was made, and so what giving it again saves.
     """
 
@@ -40,6 +41,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tenant: str = ""
     scope: bytes = b""
     trace: bytes = b""
+    routed_model: str = ""
     cost_microusd: int = 0
 
     @property

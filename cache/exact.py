@@ -24,7 +24,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: the requested one, and
         operation: `chat`, `responses` and so on; both pick how long it lives.
-        tenant, scope, trace, cost_microusd: as in `Entry`.
+        tenant, scope, trace, routed_model, cost_microusd: as in `Entry`.
     """
 
     model: str = ""
@@ -32,6 +32,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = ""
     scope: bytes = b""
     trace: bytes = b""
+    routed_model: str = ""
     cost_microusd: int = 0
 
 
@@ -110,6 +111,7 @@ class ExactCache:
             tenant=about.tenant,
             scope=about.scope,
             trace=about.trace,
+            routed_model=about.routed_model,
             cost_microusd=about.cost_microusd,
         )
         number = number_of(key)

@@ -99,8 +99,9 @@ class CacheStage:
             exchange.miss_reason = MISSED
             hit = await cache.look_up(key, directives.max_age_s)
             reply = None if hit is None else _again(cache, hit, request)
-            if reply is not None:
+            if hit is not None and reply is not None:
                 exchange.hit, exchange.cost_microusd = hit, 0
+                exchange.routed_model = hit.entry.routed_model
                 return reply
         if not directives.no_store:
             exchange.is_kept = True
@@ -125,6 +126,7 @@ class CacheStage:
                 model=exchange.target or request.model,
                 operation=exchange.route,
                 tenant=tenant,
+                routed_model=exchange.routed_model,
                 cost_microusd=exchange.cost_microusd or 0,
             )
             model = exchange.reply.answered_model if isinstance(exchange.reply, PlainReply) else ""

@@ -122,8 +122,9 @@ class SqliteBackend:
 
     async def clear(self, selection: Selection) -> int:
         """Forget some entries; see `Backend.clear`."""
+        before = list(self._unwritten())
         found = set(await self._on(self._writer, lambda: self._written.select(selection)))
-        for number, entry in self._unwritten():
+        for number, entry in (*before, *self._unwritten()):
             if entry is not None and selection.has(entry):
                 found.add(number)
             else:
@@ -138,10 +139,11 @@ class SqliteBackend:
     async def traces(self, after: int, limit: int) -> Sequence[Trace]:
         """Return traces, those that wait to be written among them; see `TraceSupport.traces`."""
         while True:
+            before = list(self._unwritten())  # some of it may be written while the file is read, and not be in it yet
             written = await self._on(self._reader, partial(self._read.traces, after, limit))
             last = written[-1].entry_id if len(written) == limit else _LAST
             found = {one.entry_id: one for one in written}
-            for number, entry in self._unwritten():
+            for number, entry in (*before, *self._unwritten()):
                 found.pop(number, None)
                 if entry is not None and entry.trace and after < number <= last:
                     found[number] = Trace(number, entry.scope, entry.trace)

@@ -30,43 +30,48 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+def told_of(headers: Any) -> tuple[str, str]:
+    return headers["x-tierway-cache"], headers["x-tierway-model"]
+
+
 @pytest.fixture
-def ask(start_gateway: Start) -> Callable[..., tuple[str, str]]:
-    """Ask through OpenAI's client; return the text of the answer, and what the cache says of it."""
+def ask(start_gateway: Start) -> Callable[..., tuple[str, str, str]]:
+    """Ask through OpenAI's client; return the answer's text, what the cache says of it, and its model."""
     gateway = start_gateway(SETTINGS)
 
     def asked(
         key: str = "red-one", *, stream: bool = False, text: str = "Hello there", **headers: str
-    ) -> tuple[str, str]:
+    ) -> tuple[str, str, str]:
         client = OpenAI(base_url=f"{gateway.url}/v1", api_key=f"key-of-{key}-01234", max_retries=0)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         messages: Any = [{"role": "user", "content": text}]
         if not stream:
             plain = client.chat.completions.with_raw_response.create(model="m", messages=messages, extra_headers=sent)
-            return plain.parse().choices[0].message.content or "", plain.headers["x-tierway-cache"]
+            return plain.parse().choices[0].message.content or "", *told_of(plain.headers)
         streamed = client.chat.completions.with_raw_response.create(
             model="m", messages=messages, stream=True, extra_headers=sent
         )
         told = "".join(chunk.choices[0].delta.content or "" for chunk in streamed.parse() if chunk.choices)
-        return told, streamed.headers["x-tierway-cache"]
+        return told, *told_of(streamed.headers)
 
     return asked
 
 
-def test_streams_and_plain_answers_serve_each_other_within_a_team(ask: Callable[..., tuple[str, str]]) -> None:
+def test_streams_and_plain_answers_serve_each_other_within_a_team(ask: Callable[..., tuple[str, str, str]]) -> None:
     first = ask(stream=True)
     plain = ask("red-two")
     streamed = ask("red-two", stream=True)
     other_team = ask("blue-one")
     other_text = ask(text="Hello here")
 
-    assert first == ("[m] Hello there", "miss;miss")
-    assert [answer for answer, _ in (plain, streamed)] == ["[m] Hello there"] * 2
-    assert [told.split(";age=")[0] for _, told in (plain, streamed)] == ["exact;1.00"] * 2
+    assert first[:2] == ("[m] Hello there", "miss;miss")
+    assert plain[2] == streamed[2] == first[2] == "m"
+    assert [answer for answer, *_ in (plain, streamed)] == ["[m] Hello there"] * 2
+    assert [told.split(";age=")[0] for _, told, _ in (plain, streamed)] == ["exact;1.00"] * 2
     assert other_team[1] == other_text[1] == "miss;miss"
 
 
-def test_a_request_may_want_an_answer_of_its_own(ask: Callable[..., tuple[str, str]]) -> None:
+def test_a_request_may_want_an_answer_of_its_own(ask: Callable[..., tuple[str, str, str]]) -> None:
     ask()
 
     assert ask(x_tierway_cache_control="no-cache")[1] == "miss;bypassed"

@@ -69,9 +69,16 @@ class Both:
 
     async def told(self) -> None:
         """Wait until both have read everything."""
-        for _ in range(50):
+        written = self.logs[0].lines
+        for _ in range(5000):
             for one in self.logs:
                 one.tell()
+            await asyncio.sleep(0.001)
+            if all(cache._replica._position == str(len(written)) for cache in self.caches):
+                break
+        else:
+            raise AssertionError("a replica does not follow")
+        for _ in range(200):  # a position is known before what leads to it is taken in, some of it at each turn
             await asyncio.sleep(0)
 
 
