@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,13 @@ SENT = {
     "Accept-Encoding": "br, sent",
 }
 """Values for headers that the gateway reads; the rest is sent as `sent-value`."""
+
+_NUMBERS = itertools.count()
+
+
+def value_of(name: str) -> str:
+    """Return what a header is sent as; an idempotency key is another one for each request."""
+    return f"key-{next(_NUMBERS)}" if name == "Idempotency-Key" else SENT.get(name, "sent-value")
 
 
 def _rows() -> Iterator[tuple[str, str, str]]:
@@ -83,10 +91,10 @@ def test_the_table_has_every_header_that_matters() -> None:
 
 @pytest.mark.parametrize(("name", "column", "fate"), ROWS, ids=[f"{name}-{column}" for name, column, _ in ROWS])
 def test_header_has_the_fate_that_the_page_tells(mixed: Mixed, name: str, column: str, fate: str) -> None:
-    value = SENT.get(name, "sent-value")
     shapes = ["-"] if column == "relayed" else ["chat", "responses", "messages"]
     has_key = name in ("Authorization", "x-api-key", "api-key")
     for shape in shapes:
+        value = value_of(name)
         sent = [] if name == "Host" else [(name.lower(), value)]  # every request of the client has one
         received = ask(mixed, column, shape, *sent, key=None if has_key else RED).last
 
@@ -118,7 +126,7 @@ def test_the_gateways_own_headers_are_sent_once(mixed: Mixed, column: str) -> No
 
 @pytest.mark.parametrize(("column", "shape"), [("openai", "chat"), ("anthropic", "messages"), ("anthropic", "chat")])
 def test_every_header_at_once_changes_nothing(mixed: Mixed, column: str, shape: str) -> None:
-    headers = [(name.lower(), SENT.get(name, "sent-value")) for name, found, _ in ROWS if found == column]
+    headers = [(name.lower(), value_of(name)) for name, found, _ in ROWS if found == column]
     sent: list[tuple[str, str]] = [line for line in headers if line[0] != "host"]
 
     received = ask(mixed, column, shape, *sent, key=None).last
