@@ -75,7 +75,7 @@ def user_turns(request: ModelRequest, most: int = MOST_TURNS) -> list[Turn]:
     """Return what the user said, oldest first: the first turn and the last ones.
 
     Results of tools are no turns, nor are messages without text, nor what was said before the same turn's last message:
-    no model has answered to that. A turn is the same however much follows it.
+    no model has answered to that. Once one has, a turn is the same however much follows it.
 
     Args:
         request: of any shape.

@@ -272,7 +272,7 @@ def test_whatever_follows_the_first_message_of_the_user_keeps_the_key(
 
 @given(begun=messages_of, more=messages_of)
 def test_turns_are_the_same_however_much_follows(begun: list[Message], more: list[Message]) -> None:
-    before, after = user_turns(chat(*begun), 100), user_turns(chat(*begun, *more), 100)
+    before, after = user_turns(chat(*begun), 100), user_turns(chat(*begun, HI, *more), 100)
 
     assert after[: len(before)] == before
 
