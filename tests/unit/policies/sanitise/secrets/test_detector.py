@@ -86,7 +86,7 @@ def test_a_private_key_is_found_from_its_first_to_its_last_line() -> None:
         "git show " + drawn(40, HEX),
         "commit " + drawn(40, HEX) + " (HEAD)",
         "token of the lock: sha256:" + drawn(64, HEX),
-        f'{{ url = "https://files.pythonhosted.org/cf/{drawn(60, HEX)}/a.whl", hash = "sha256:{drawn(64, HEX)}" }}',
+        f'{{ url = "https://packages.example/cf/{drawn(60, HEX)}/a.whl", hash = "sha256:{drawn(64, HEX)}" }}',
         '"integrity": "sha512-' + drawn(86, ALNUM + "+/") + '=="',
         "id: 3f2b8c1e-77aa-4c1d-9e2f-0a1b2c3d4e5f",
         "data:image/png;base64," + drawn(400, ALNUM + "+/"),
