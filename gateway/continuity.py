@@ -10,9 +10,9 @@ import msgspec
 from gateway.domain.caller import Caller
 from gateway.domain.errors import InvalidRequestError, NotFoundError
 from gateway.domain.responses import ResponsesRequest
-from gateway.domain.usage import Usage
 from gateway.stored.responses import Bound, Kept, StoredResponses
-from gateway.upstreams.base import Headers, PlainReply, Reply, StreamReply
+from gateway.upstreams.base import PlainReply, Reply, StreamReply
+from gateway.upstreams.passing import PassingStream
 from gateway.upstreams.settings import Model
 from router.base import Decision
 
@@ -124,33 +124,16 @@ class Continuity:
         return item if found is None else msgspec.json.decode(found, type=Item)
 
 
-class RememberedStream:
+class RememberedStream(PassingStream):
     """A stream whose response is remembered before its end is sent."""
 
     def __init__(
         self, stream: StreamReply, continuity: Continuity, caller: Caller, request: ResponsesRequest, model: str
     ) -> None:
-        self.headers: Headers = stream.headers
-        self.dropped = stream.dropped
-        self._stream = stream
+        super().__init__(stream)
         self._continuity = continuity
         self._kept_for = caller, request, model
         self._is_kept = False
-
-    @property
-    def response_id(self) -> str:
-        """The id of the response, once known."""
-        return self._stream.response_id
-
-    @property
-    def final(self) -> bytes:
-        """The whole response, once a translated stream has ended."""
-        return self._stream.final
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the answer has been read to its end."""
-        return self._stream.is_ended
 
     async def block(self) -> bytes | None:
         """Return the next events; see `StreamReply.block`."""
@@ -160,14 +143,6 @@ class RememberedStream:
             self._is_kept = True
             await self._continuity.keep(*self._kept_for, self._stream, self._stream.final)
         return block
-
-    def usage(self) -> Usage:
-        """Return what has been consumed so far."""
-        return self._stream.usage()
-
-    async def close(self) -> None:
-        """Stop the upstream if it has not finished."""
-        await self._stream.close()
 
 
 def owner(caller: Caller) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-from gateway.domain.usage import Usage
 from gateway.exchange import CLIENT_CLOSED_REQUEST, Exchange
 from gateway.experiments.allowance import Ask, Ceiling
 from gateway.experiments.answer_text import answer_text, streamed_text
@@ -18,7 +17,8 @@ from gateway.experiments.split import Assigner
 from gateway.experiments.tally import Tally
 from gateway.settings import Settings
 from gateway.telemetry import Metric
-from gateway.upstreams.base import Headers, PlainReply, StreamReply
+from gateway.upstreams.base import PlainReply, StreamReply
+from gateway.upstreams.passing import PassingStream
 
 _MOST_STREAM_BYTES: Final = 2**20
 """Of a stream that is kept for a judge; a longer one is not judged."""
@@ -119,30 +119,13 @@ class Observation:
                 )
 
 
-class KeptStream:
+class KeptStream(PassingStream):
     """A stream whose blocks are kept, up to a bound."""
 
     def __init__(self, stream: StreamReply) -> None:
-        self.headers: Headers = stream.headers
-        self.dropped = stream.dropped
-        self._stream = stream
+        super().__init__(stream)
         self._blocks: list[bytes] = []
         self._size = 0
-
-    @property
-    def response_id(self) -> str:
-        """The id of the response, once known."""
-        return self._stream.response_id
-
-    @property
-    def final(self) -> bytes:
-        """The whole response, once a translated stream has ended."""
-        return self._stream.final
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the answer has been read to its end."""
-        return self._stream.is_ended
 
     @property
     def events(self) -> bytes | None:
@@ -156,14 +139,6 @@ class KeptStream:
             self._size += len(block)
             self._blocks.append(block)
         return block
-
-    def usage(self) -> Usage:
-        """Return what has been consumed so far."""
-        return self._stream.usage()
-
-    async def close(self) -> None:
-        """Stop the upstream if it has not finished."""
-        await self._stream.close()
 
 
 def _text_of(exchange: Exchange) -> str | None:

@@ -16,7 +16,8 @@ from gateway.answers.template import NOTHING, Template, cut_events
 from gateway.domain.errors import UpstreamGarbledError
 from gateway.domain.request import Shape
 from gateway.domain.usage import Usage
-from gateway.upstreams.base import Headers, StreamReply
+from gateway.upstreams.base import StreamReply
+from gateway.upstreams.passing import PassingStream
 from gateway.upstreams.sse import DONE, EventSplitter, frame, named_frame
 
 MOST_BYTES: Final = 2**20
@@ -29,7 +30,7 @@ _LONG_BYTES: Final = 64 * 2**10
 _DONE: Final = frame(DONE)
 
 
-class NotedStream:
+class NotedStream(PassingStream):
     """A stream whose events are noted on their way, so that they can be kept once it has ended.
 
     Args:
@@ -39,28 +40,11 @@ class NotedStream:
     """
 
     def __init__(self, stream: StreamReply, shape: Shape, most_bytes: int = MOST_BYTES) -> None:
-        self.headers: Headers = stream.headers
-        self.dropped = stream.dropped
-        self._stream = stream
+        super().__init__(stream)
         self._shape = shape
         self._room = most_bytes
         self._blocks: list[bytes] = []
         self._is_over = False
-
-    @property
-    def response_id(self) -> str:
-        """The id of the response, once known."""
-        return self._stream.response_id
-
-    @property
-    def final(self) -> bytes:
-        """The whole response, once a translated stream has ended."""
-        return self._stream.final
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the answer has been read to its end."""
-        return self._stream.is_ended
 
     async def block(self) -> bytes | None:
         """Return the next events; see `StreamReply.block`."""
@@ -75,14 +59,6 @@ class NotedStream:
             if self._room < 0:
                 self._blocks.clear()
         return block
-
-    def usage(self) -> Usage:
-        """Return what has been consumed so far."""
-        return self._stream.usage()
-
-    async def close(self) -> None:
-        """Stop the upstream if it has not finished."""
-        await self._stream.close()
 
     async def record(self) -> Record | None:
         """Return the record of the answer; None where the stream broke, was left before its end, or was too long."""
