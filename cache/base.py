@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 import msgspec
 
 from gateway.domain.usage import Usage
 
 OVERHEAD_BYTES: Final = 512
-"""What an entry is taken to need around its body and trace: the object, its strings, its place in an index."""
+"""What an entry is taken to need around its body: the object, its strings, its place in an index."""
 
 _HEX_DIGITS: Final = 16
 
@@ -27,7 +26,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         key: the whole key, of which the entry's number is a part.
         tenant: who shares it; see `cache.scope.tenant_of`.
         scope: within which it may be found by likeness; empty where it may not.
-        trace: what a look-up by likeness needs of it (its text, its vector), written and read by that look-up.
         routed_model: the model that was asked, by its name in the settings.
         cost_microusd: what it cost when it was made, and so what giving it again saves.
     """
@@ -40,14 +38,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: bytes = b""
     tenant: str = ""
     scope: bytes = b""
-    trace: bytes = b""
     routed_model: str = ""
     cost_microusd: int = 0
 
     @property
     def size(self) -> int:
         """Bytes it takes, with an allowance for the record around the body."""
-        return len(self.body) + len(self.trace) + OVERHEAD_BYTES
+        return len(self.body) + OVERHEAD_BYTES
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -65,14 +62,6 @@ class Hit(msgspec.Struct, frozen=True):
     age_s: float
     entry_id: str = ""
     similarity: float = 1.0
-
-
-class Trace(msgspec.Struct, frozen=True, gc=False):
-    """What an index is rebuilt from; see `Entry`."""
-
-    entry_id: int
-    scope: bytes
-    trace: bytes
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,21 +103,13 @@ class Backend(Protocol):
         """
 
     async def delete(self, entry_id: int) -> bool:
-        """Forget an entry, its trace too; False where there was none."""
+        """Forget an entry; False where there was none."""
 
     async def clear(self, selection: Selection) -> int:
         """Forget some entries and return how many; what is put meanwhile may stay."""
 
     async def close(self) -> None:
         """Keep safe what waits to be kept, and let go of the store; twice is harmless."""
-
-
-@runtime_checkable
-class TraceSupport(Protocol):
-    """A backend that an index can be rebuilt from, a part at a time."""
-
-    async def traces(self, after: int, limit: int) -> Sequence[Trace]:
-        """Return traces of entries that have one, ascending by number from the first one after `after`; -1 for all."""
 
 
 def number_of(key: bytes) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from cache.base import Entry, Selection, Trace
+from cache.base import Entry, Selection
 
 log = logging.getLogger("tierway")
 
@@ -27,15 +27,14 @@ _SCHEMA: Final = """
         tenant TEXT NOT NULL,
         scope BLOB NOT NULL,
         model TEXT NOT NULL,
-        trace BLOB NOT NULL,
         packed BLOB NOT NULL
     ) STRICT;
     CREATE INDEX entry_by_end ON entry (expires_at);
     CREATE INDEX entry_by_use ON entry (used, id, size);
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
     COMMIT;
 """
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Of the schema; a file of another version is emptied: a cache has nothing that cannot be made again."""
 
 _EXPIRED_AT_ONCE: Final = 64
@@ -59,13 +58,8 @@ class EntryFile:
 
     def get(self, entry_id: int) -> Entry | None:
         """Read one entry."""
-        rows = self._rows("SELECT packed, trace FROM entry WHERE id = ?", entry_id)
-        return msgspec.structs.replace(_decode(rows[0][0]), trace=rows[0][1]) if rows else None
-
-    def traces(self, after: int, limit: int) -> list[Trace]:
-        """Read some traces, ascending by number."""
-        query = "SELECT id, scope, trace FROM entry WHERE id > ? AND trace != x'' ORDER BY id LIMIT ?"
-        return [Trace(*row) for row in self._rows(query, after, limit)]
+        rows = self._rows("SELECT packed FROM entry WHERE id = ?", entry_id)
+        return _decode(rows[0][0]) if rows else None
 
     def close(self) -> None:
         """Close the file; the next call would open it again."""
@@ -118,7 +112,7 @@ class EntryWriter(EntryFile):
             connection.executemany("UPDATE entry SET used = ? WHERE id = ?", used)
             _delete(connection, [number for number, entry in batch.items() if entry is None])
             rows = [self._to_row(number, entry) for number, entry in batch.items() if entry is not None]
-            connection.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             ended = "SELECT id FROM entry WHERE expires_at <= ? LIMIT ?"
             expired = [number for (number,) in connection.execute(ended, (now, _EXPIRED_AT_ONCE))]
             _delete(connection, expired)
@@ -150,9 +144,8 @@ class EntryWriter(EntryFile):
         return [number for (number,) in self._rows(query, *named.values())]
 
     def _to_row(self, number: int, entry: Entry) -> tuple[object, ...]:
-        packed = _encode(msgspec.structs.replace(entry, trace=b"") if entry.trace else entry)
         labels = entry.expires_at, entry.tenant, entry.scope, entry.answered_model
-        return (number, entry.size, self._next(), *labels, entry.trace, packed)
+        return (number, entry.size, self._next(), *labels, _encode(entry))
 
     def _next(self) -> int:
         self._used += 1

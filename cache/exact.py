@@ -24,14 +24,13 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: the requested one, and
         operation: `chat`, `responses` and so on; both pick how long it lives.
-        tenant, scope, trace, routed_model, cost_microusd: as in `Entry`.
+        tenant, scope, routed_model, cost_microusd: as in `Entry`.
     """
 
     model: str = ""
     operation: str = ""
     tenant: str = ""
     scope: bytes = b""
-    trace: bytes = b""
     routed_model: str = ""
     cost_microusd: int = 0
 
@@ -110,7 +109,6 @@ class ExactCache:
             key=key,
             tenant=about.tenant,
             scope=about.scope,
-            trace=about.trace,
             routed_model=about.routed_model,
             cost_microusd=about.cost_microusd,
         )

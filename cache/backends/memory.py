@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
-from heapq import nsmallest
 from itertools import islice
 from typing import Final
 
-from cache.base import Entry, Selection, Trace
+from cache.base import Entry, Selection
 
 _AT_ONCE: Final = 2000
 """Entries looked at before others get a turn: about 0.5 ms."""
@@ -79,12 +77,6 @@ class MemoryBackend:
         for number, entry in list(self._entries.items()):
             if selection.has(entry):
                 self.delete_now(number)
-
-    async def traces(self, after: int, limit: int) -> Sequence[Trace]:
-        """Return traces; see `TraceSupport.traces`."""
-        later = (number for number, entry in self._entries.items() if number > after and entry.trace)
-        found = [(number, self._entries[number]) for number in nsmallest(limit, later)]
-        return [Trace(number, entry.scope, entry.trace) for number, entry in found]
 
     async def close(self) -> None:
         """Nothing to let go of."""

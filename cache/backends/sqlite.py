@@ -7,9 +7,8 @@ import logging
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -17,7 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from cache.backends.memory import MemoryBackend
-from cache.base import Entry, Selection, Trace
+from cache.base import Entry, Selection
 from cache.entry_file import EntryFile, EntryWriter
 from gateway.domain.errors import StageUnavailableError
 
@@ -27,9 +26,6 @@ _T = TypeVar("_T")
 
 _BATCH: Final = 256
 """Changes of one commit."""
-
-_LAST: Final = (1 << 63) - 1
-"""The greatest number."""
 
 _MAX_WAITING_BYTES: Final = 64 << 20
 """Bytes of entries that wait to be written before further ones are not kept."""
@@ -135,21 +131,6 @@ class SqliteBackend:
                 self._drop(number)
             await asyncio.sleep(0)
         return len(found)
-
-    async def traces(self, after: int, limit: int) -> Sequence[Trace]:
-        """Return traces, those that wait to be written among them; see `TraceSupport.traces`."""
-        while True:
-            before = list(self._unwritten())  # some of it may be written while the file is read, and not be in it yet
-            written = await self._on(self._reader, partial(self._read.traces, after, limit))
-            last = written[-1].entry_id if len(written) == limit else _LAST
-            found = {one.entry_id: one for one in written}
-            for number, entry in (*before, *self._unwritten()):
-                found.pop(number, None)
-                if entry is not None and entry.trace and after < number <= last:
-                    found[number] = Trace(number, entry.scope, entry.trace)
-            if found or last == _LAST:
-                return [found[number] for number in sorted(found)[:limit]]
-            after = last
 
     async def close(self) -> None:
         """Write what waits and close the file; see `Backend.close`."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cache.base import Backend, Entry, Selection, TraceSupport
+from cache.base import Backend, Entry, Selection
 from gateway.domain.usage import Usage
 from tests.support.cache_backends import BACKENDS
 
@@ -60,7 +60,6 @@ async def test_what_is_put_is_got_whole(backend: Backend, number: int) -> None:
         key=b"\xff" * 32,
         tenant="team:acme/search",
         scope=b"\x00" * 32,
-        trace=b"\x01\x02",
         cost_microusd=7,
     )
 
@@ -140,16 +139,6 @@ async def test_no_more_than_its_bound_is_kept(make: MakeBackend) -> None:
     assert backend.bytes == sum(one.size for one in kept)
 
 
-async def test_a_trace_counts_for_the_bound(make: MakeBackend) -> None:
-    backend = make(SIZE * 10)
-
-    for number in range(20):
-        await backend.put(number, entry(b"", trace=b"x" * 1000))
-
-    assert await backend.get(0) is None
-    assert await backend.get(19) is not None
-
-
 async def test_one_huge_entry_does_not_push_out_the_rest(make: MakeBackend) -> None:
     backend = make(100_000)
     await backend.put(A, entry())
@@ -197,29 +186,6 @@ async def test_many_are_forgotten_together(backend: Backend) -> None:
 
     assert await backend.clear(Selection(tenant="team:a")) == 500
     assert [await backend.get(number) is None for number in (0, 1, 998, 999)] == [False, True, False, True]
-
-
-async def test_traces_are_told_in_parts(backend: Backend) -> None:
-    if not isinstance(backend, TraceSupport):
-        return
-    for number in (9, 3, 7, 5):
-        await backend.put(number, entry(scope=b"s%d" % number, trace=b"" if number == 5 else b"t%d" % number))
-
-    first = await backend.traces(-1, 2)
-    second = await backend.traces(first[-1].entry_id, 2)
-
-    assert [(one.entry_id, one.scope, one.trace) for one in (*first, *second)] == [
-        (3, b"s3", b"t3"), (7, b"s7", b"t7"), (9, b"s9", b"t9"),
-    ]  # fmt: skip
-
-
-async def test_what_is_deleted_has_no_trace(backend: Backend) -> None:
-    if not isinstance(backend, TraceSupport):
-        return
-    await backend.put(A, entry(trace=b"t"))
-    await backend.delete(A)
-
-    assert not await backend.traces(-1, 10)
 
 
 async def test_closing_twice_is_harmless(backend: Backend) -> None:

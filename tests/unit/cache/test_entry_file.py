@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.base import Entry, Selection, Trace
+from cache.base import Entry, Selection
 from cache.entry_file import EntryFile, EntryWriter
 from gateway.domain.usage import NO_USAGE
 
@@ -18,17 +18,15 @@ def test_a_file_that_is_not_there_is_read_as_empty_and_not_made(tmp_path: Path) 
     file = EntryFile(tmp_path / "cache.db")
 
     assert file.get(1) is None
-    assert file.traces(-1, 10) == []
     assert not (tmp_path / "cache.db").exists()
 
 
 def test_a_reader_sees_what_a_writer_has_committed(tmp_path: Path) -> None:
     writer, reader = EntryWriter(tmp_path / "cache.db"), EntryFile(tmp_path / "cache.db")
 
-    writer.write({1: entry(trace=b"t", scope=b"s"), 2: entry()}, (), 0.0)
+    writer.write({1: entry(scope=b"s"), 2: entry()}, (), 0.0)
 
-    assert reader.get(1) == entry(trace=b"t", scope=b"s")
-    assert reader.traces(-1, 10) == [Trace(1, b"s", b"t")]
+    assert reader.get(1) == entry(scope=b"s")
     assert writer.select(Selection(scope=b"s")) == [1]
     writer.close()
     reader.close()

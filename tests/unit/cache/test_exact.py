@@ -129,14 +129,14 @@ async def test_an_entry_found_by_likeness_is_given_within_its_scope_only() -> No
 
 async def test_what_is_noted_with_an_answer_is_kept() -> None:
     house = House()
-    about = About(model="faq", tenant="team:a", scope=b"s", trace=b"t", cost_microusd=7)
+    about = About(model="faq", tenant="team:a", scope=b"s", cost_microusd=7)
 
     await house.cache.store(KEY, b"{}", USAGE, "m", about)
 
     hit = await house.cache.look_up(KEY)
     assert hit is not None
     kept = hit.entry
-    assert (kept.key, kept.tenant, kept.scope, kept.trace, kept.cost_microusd) == (KEY, "team:a", b"s", b"t", 7)
+    assert (kept.key, kept.tenant, kept.scope, kept.cost_microusd) == (KEY, "team:a", b"s", 7)
 
 
 async def test_a_tenant_is_forgotten() -> None:

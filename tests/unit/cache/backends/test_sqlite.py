@@ -33,7 +33,7 @@ async def known(one: SqliteBackend) -> None:
 
 async def test_what_was_kept_is_there_after_a_start(tmp_path: Path) -> None:
     before = backend(tmp_path)
-    await before.put(1, entry(trace=b"t", key=b"k"))
+    await before.put(1, entry(key=b"k"))
     await before.put(2, entry())
     await before.delete(2)
     await before.close()
@@ -42,10 +42,10 @@ async def test_what_was_kept_is_there_after_a_start(tmp_path: Path) -> None:
     at_once = await after.get(1)
     await known(after)
 
-    assert at_once == entry(trace=b"t", key=b"k")
+    assert at_once == entry(key=b"k")
     assert await after.get(1) == at_once
     assert await after.get(2) is None
-    assert after.bytes == entry(trace=b"t").size
+    assert after.bytes == entry().size
     await after.close()
 
 
@@ -224,25 +224,6 @@ async def test_after_closing_nothing_is_kept(tmp_path: Path) -> None:
     await one.put(1, entry())
 
     assert not (tmp_path / "cache.db").exists()
-
-
-async def test_traces_are_those_of_the_file_and_of_what_waits(tmp_path: Path) -> None:
-    one = backend(tmp_path)
-    for number in range(1, 7):
-        await one.put(number, entry(trace=b"old"))
-    await one._settle()
-
-    for number in (1, 2, 3):
-        await one.delete(number)
-    await one.put(4, entry(trace=b"new"))
-    await one.put(9, entry(trace=b"new"))
-
-    found: list[tuple[int, bytes]] = []
-    while page := await one.traces(found[-1][0] if found else -1, 2):
-        assert len(page) <= 2
-        found += [(trace.entry_id, trace.trace) for trace in page]
-    assert found == [(4, b"new"), (5, b"old"), (6, b"old"), (9, b"new")]
-    await one.close()
 
 
 async def test_what_was_replaced_before_it_was_written_is_selected_as_it_is_now(tmp_path: Path) -> None:
