@@ -21,10 +21,10 @@ from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
 from gateway.rehearsal.stand_ins import EmptyCounters, KnownCaller, Recorded, StandIn
 from gateway.routing import build_router
+from gateway.sealing import Sealer
 from gateway.settings import Settings, prices_of
 from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import StoredResponses
-from gateway.stored.sealing import Sealer
 from policies.base import Limiter
 from policies.catalogue import build_sanitiser
 from policies.effective import NO_TEAM, PolicyBook

@@ -12,11 +12,11 @@ from gateway.domain.secret import Secret
 from gateway.experiments.feedback import Recollection
 from gateway.experiments.shared import SharedRecollection
 from gateway.flights.once.base import OnceStore
+from gateway.sealing import Sealer
 from gateway.state.learning import LearningStore
 from gateway.stored.base import ResponseStore
 from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import StoredResponses
-from gateway.stored.sealing import Sealer
 from policies.stores.holds.base import HoldStore, OnExpiry
 from policies.stores.keys.base import KeyStore
 from policies.stores.ledgers.base import Ledger

@@ -14,10 +14,10 @@ from gateway.flights.settings import IdempotencySettings
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
+from gateway.sealing import Sealer
 from gateway.state.base import State, StateSettings, stored_in
 from gateway.state.learning import SharedLearning
 from gateway.stored.redis import RedisResponseStore
-from gateway.stored.sealing import Sealer
 from policies.catalogue import open_key_store
 from policies.stores.debts import Debts
 from policies.stores.holds.redis import RedisHoldStore

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
+from gateway.sealing import Sealer
 from gateway.stored.base import Record, ResponseStore
-from gateway.stored.sealing import Sealer
 
 log = logging.getLogger("tierway")
 

@@ -51,7 +51,7 @@ def test_every_ledger_has_a_fixture() -> None:
 
 
 def test_every_response_store_has_a_fixture() -> None:
-    beside = {"responses", "sealing"}  # what uses them
+    beside = {"responses"}  # what uses them
 
     assert set(members.RESPONSE_STORES) == modules(gateway.stored) - beside
 

@@ -10,9 +10,9 @@ from typing import Any
 from gateway.domain.caller import Caller
 from gateway.domain.chat import ChatRequest, read_chat
 from gateway.exchange import Exchange
+from gateway.sealing import Sealer
 from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import StoredResponses
-from gateway.stored.sealing import Sealer
 from gateway.upstreams.base import ModelCall
 from gateway.upstreams.transport import Patience
 

@@ -13,7 +13,7 @@ from gateway.flights.broadcast import LedStream
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
-from gateway.stored.sealing import Sealer
+from gateway.sealing import Sealer
 from gateway.upstreams.base import Headers, PlainReply, Reply
 
 KEY = b"k" * 32

@@ -15,7 +15,7 @@ from gateway.flights.records import Record
 from gateway.flights.settings import IdempotencySettings
 from gateway.redis.connection import Part, RedisConnection, Script, load_script, pack
 from gateway.redis.slot import slot_key
-from gateway.stored.sealing import Sealer
+from gateway.sealing import Sealer
 
 _LUA: Final = Path(__file__).parent.parent / "lua"
 _BEGIN: Final = load_script(_LUA / "once_begin.lua")

@@ -11,10 +11,10 @@ import pytest
 
 from gateway.domain.errors import StageUnavailableError
 from gateway.domain.secret import Secret
+from gateway.sealing import Sealer
 from gateway.stored.base import Record, ResponseStore
 from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import TTL_S, Bound, Kept, StoredResponses
-from gateway.stored.sealing import Sealer
 from gateway.stored.sqlite import SqliteResponseStore
 from tests.support.clock import Clock
 

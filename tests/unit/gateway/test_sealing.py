@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.secret import Secret
-from gateway.stored.sealing import NONCE_BYTES, TAG_BYTES, Sealer
+from gateway.sealing import NONCE_BYTES, TAG_BYTES, Sealer
 
 KEY = Secret("correct horse battery staple, twice over")
 ABOUT = b"resp_1:acme/search"
@@ -103,7 +103,7 @@ def test_short_content_grows_by_nonce_mark_and_tag_and_long_content_shrinks() ->
 
 def test_the_cipher_is_loaded_when_something_is_sealed_and_not_before() -> None:
     program = (
-        "import sys; import gateway.stored.responses, gateway.stored.sealing as sealing\n"
+        "import sys; import gateway.stored.responses, gateway.sealing as sealing\n"
         "sealer = sealing.Sealer(None)\n"
         "assert 'cryptography' not in sys.modules\n"
         "sealer.seal(b'', about=b'')\n"
