@@ -34,7 +34,8 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
         address: `state` of the settings.
         organisation: its name, under which several may share a Redis.
         on_expiry: what becomes of holds whose lease ended.
-        encryption_key: what stored responses are sealed with.
+        encryption_key: what is kept of prompts and answers is sealed with it; None keeps that in memory.
+        earlier_keys: what was sealed with one of these opens too.
         ledger_days: how long usage is kept, None for no ledger.
     """
 
@@ -43,6 +44,11 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
     on_expiry: OnExpiry
     encryption_key: Secret | None
     ledger_days: int | None
+    earlier_keys: tuple[Secret, ...] = ()
+
+    def sealer(self, use: bytes) -> Sealer:
+        """Return what seals and opens content of one use; without an `encryption_key`, for this process alone."""
+        return Sealer(self.encryption_key, use, self.earlier_keys)
 
 
 class Sharing(Protocol):
@@ -129,7 +135,7 @@ def shown_address(address: str) -> str:
     return _PASSWORD.sub("", address)
 
 
-def stored_in(bindings: ResponseStore, key: Secret | None) -> StoredResponses:
+def stored_in(bindings: ResponseStore, settings: StateSettings) -> StoredResponses:
     """Keep bindings in a store, and contents there too where they can be sealed for good."""
-    contents = bindings if key else MemoryResponseStore(STORED_RESPONSES_BYTES)
-    return StoredResponses(bindings, contents, Sealer(key))
+    contents = bindings if settings.encryption_key else MemoryResponseStore(STORED_RESPONSES_BYTES)
+    return StoredResponses(bindings, contents, settings.sealer(b"stored-responses"))

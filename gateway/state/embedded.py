@@ -34,9 +34,7 @@ def open_embedded(settings: StateSettings) -> State:
         keys=open_key_store(settings.address, settings.organisation),
         holds=holds,
         ledger=ledger,
-        stored=stored_in(
-            SqliteResponseStore(path.with_name(f"{path.stem}.responses{path.suffix or '.db'}")), settings.encryption_key
-        ),
+        stored=stored_in(SqliteResponseStore(path.with_name(f"{path.stem}.responses{path.suffix or '.db'}")), settings),
         learning=FileLearning(path.with_suffix(".router")),
         memory=Recollection(),
         once=MemoryOnceStore(IdempotencySettings()),

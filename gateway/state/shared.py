@@ -14,7 +14,6 @@ from gateway.flights.settings import IdempotencySettings
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
-from gateway.sealing import Sealer
 from gateway.state.base import State, StateSettings, stored_in
 from gateway.state.learning import SharedLearning
 from gateway.stored.redis import RedisResponseStore
@@ -50,7 +49,7 @@ def open_shared(settings: StateSettings) -> State:
         keys=open_key_store(settings.address, name),
         holds=holds,
         ledger=RedisLedger(connection, name, retention_days=settings.ledger_days) if settings.ledger_days else None,
-        stored=stored_in(RedisResponseStore(of_records, name), settings.encryption_key),
+        stored=stored_in(RedisResponseStore(of_records, name), settings),
         learning=SharedLearning(connection, name),
         memory=SharedRecollection(Recollection(), of_records, name),
         once=_once(of_records, settings),
@@ -63,4 +62,4 @@ def _once(connection: RedisConnection, settings: StateSettings) -> OnceStore:
     kept = IdempotencySettings()
     if settings.encryption_key is None:
         return MemoryOnceStore(kept)
-    return RedisOnceStore(connection, settings.organisation, kept, Sealer(settings.encryption_key, b"idempotency"))
+    return RedisOnceStore(connection, settings.organisation, kept, settings.sealer(b"idempotency"))

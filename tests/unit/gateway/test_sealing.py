@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.secret import Secret
-from gateway.sealing import NONCE_BYTES, TAG_BYTES, Sealer
+from gateway.sealing import KEY_ID_BYTES, NONCE_BYTES, TAG_BYTES, Sealer
 
 KEY = Secret("correct horse battery staple, twice over")
+NEW_KEY = Secret("another one, as long as the key before it")
 ABOUT = b"resp_1:acme/search"
 
 SHORT = b"a prompt"
@@ -43,6 +44,40 @@ def test_what_an_earlier_version_sealed_opens() -> None:
     sealed = bytes.fromhex("000102030405060708090a0b99edc5369216f487b57e3213466c9d27e21448718584af394c")
 
     assert Sealer(KEY).open(sealed, about=ABOUT) == b"a prompt"
+
+
+def test_what_an_earlier_version_sealed_opens_with_an_earlier_key() -> None:
+    sealed = bytes.fromhex("000102030405060708090a0b99edc5369216f487b57e3213466c9d27e21448718584af394c")
+
+    assert Sealer(NEW_KEY, earlier=(Secret("none of it"), KEY)).open(sealed, about=ABOUT) == b"a prompt"
+
+
+@pytest.mark.parametrize("plain", [SHORT, LONG])
+def test_what_an_earlier_key_sealed_opens(plain: bytes) -> None:
+    sealer = Sealer(NEW_KEY, earlier=(Secret("none of it"), KEY))
+
+    assert sealer.open(Sealer(KEY).seal(plain, about=ABOUT), about=ABOUT) == plain
+
+
+def test_nothing_is_sealed_with_an_earlier_key() -> None:
+    sealed = Sealer(NEW_KEY, earlier=(KEY,)).seal(SHORT, about=ABOUT)
+
+    assert Sealer(KEY).open(sealed, about=ABOUT) is None
+    assert Sealer(NEW_KEY).open(sealed, about=ABOUT) == SHORT
+
+
+def test_keys_of_different_uses_have_nothing_in_common() -> None:
+    sealed = Sealer(KEY, b"one").seal(SHORT, about=ABOUT)
+
+    assert Sealer(KEY, b"other").open(sealed, about=ABOUT) is None
+    assert Sealer(KEY, b"other").seal(SHORT, about=ABOUT)[:KEY_ID_BYTES] != sealed[:KEY_ID_BYTES]
+
+
+def test_the_key_is_found_by_its_id_at_once() -> None:
+    sealer = Sealer(NEW_KEY, earlier=(KEY,))
+    sealed = Sealer(KEY).seal(SHORT, about=ABOUT)
+
+    assert next(sealer._fitting(sealed)) is sealer._keys[1]
 
 
 @pytest.mark.parametrize("other", [Secret(KEY.reveal() + " "), Secret(""), None])
@@ -87,8 +122,8 @@ def test_the_same_content_is_never_sealed_alike() -> None:
 
     sealed = [sealer.seal(SHORT, about=ABOUT) for _ in range(1000)]
 
-    assert len({one[:NONCE_BYTES] for one in sealed}) == 1000
-    assert len({one[NONCE_BYTES:] for one in sealed}) == 1000
+    assert len({one[KEY_ID_BYTES:][:NONCE_BYTES] for one in sealed}) == 1000
+    assert len({one[KEY_ID_BYTES + NONCE_BYTES :] for one in sealed}) == 1000
 
 
 @pytest.mark.parametrize("plain", [SHORT, LONG])
@@ -96,8 +131,8 @@ def test_nothing_of_the_content_shows(plain: bytes) -> None:
     assert b"prompt" not in Sealer(KEY).seal(plain, about=ABOUT)
 
 
-def test_short_content_grows_by_nonce_mark_and_tag_and_long_content_shrinks() -> None:
-    assert len(Sealer(KEY).seal(SHORT, about=ABOUT)) == NONCE_BYTES + 1 + len(SHORT) + TAG_BYTES
+def test_short_content_grows_by_id_nonce_mark_and_tag_and_long_content_shrinks() -> None:
+    assert len(Sealer(KEY).seal(SHORT, about=ABOUT)) == KEY_ID_BYTES + NONCE_BYTES + 1 + len(SHORT) + TAG_BYTES
     assert len(Sealer(KEY).seal(LONG, about=ABOUT)) < len(LONG) // 10
 
 
