@@ -7,6 +7,7 @@ from typing import Final
 from gateway.domain.errors import UpstreamError, UpstreamRefusedError
 from gateway.domain.secret import Secret
 from gateway.upstreams.base import Headers
+from gateway.upstreams.breakpoints import breakpoints
 from gateway.upstreams.errors import refusal
 from gateway.upstreams.remote import Account, Remote, own_headers
 from gateway.upstreams.settings import AnthropicUpstream
@@ -54,7 +55,8 @@ def anthropic(name: str, settings: AnthropicUpstream, transport: Transport) -> R
     def refused(status: int, headers: Headers, body: bytes) -> UpstreamError:
         return refusal_with_code(status, headers, body, settings.api_key)
 
-    return Remote(name, account, transport, shapes={"messages", "count_tokens"}, refusal=refused)
+    edits = breakpoints if settings.cache_prompts else None
+    return Remote(name, account, transport, shapes={"messages", "count_tokens"}, refusal=refused, edits=edits)
 
 
 def refusal_with_code(status: int, headers: Headers, body: bytes, secret: Secret | None) -> UpstreamError:

@@ -32,6 +32,9 @@ _HOP_BY_HOP: Final = frozenset(
 Refusal = Callable[[int, Headers, bytes], UpstreamError]
 """From status, headers and body of an answer that is none to the error it stands for."""
 
+Edits = Callable[[ModelRequest], Mapping[str, bytes]]
+"""From a request in the server's shape to members that are sent with other values, as JSON."""
+
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """How the gateway shows itself to a server.
@@ -66,10 +69,18 @@ class Remote:
         transport: how it is reached; owned.
         shapes: what it answers by itself.
         refusal: reads its error answers.
+        edits: what this server is sent besides the edits of the shape.
     """
 
     def __init__(
-        self, name: str, account: Account, transport: Transport, *, shapes: set[Shape], refusal: Refusal
+        self,
+        name: str,
+        account: Account,
+        transport: Transport,
+        *,
+        shapes: set[Shape],
+        refusal: Refusal,
+        edits: Edits | None = None,
     ) -> None:
         self.name = name
         self.shapes = shapes
@@ -77,6 +88,7 @@ class Remote:
         self._transport = transport
         self._account = account
         self._refusal = refusal
+        self._edits = edits
         url = urlsplit(account.base_url)
         self._path = url.path.rstrip("/")
         self._query = "&".join(part for part in (url.query, urlencode(account.query)) if part)
@@ -90,6 +102,8 @@ class Remote:
         request = call.request
         dialect = DIALECTS[request.shape]
         edits = dialect.edits(request)
+        if self._edits is not None:
+            edits |= self._edits(request)
         if request.model != call.model:
             edits["model"] = msgspec.json.encode(call.model)
         accept = b"text/event-stream" if request.stream else b"application/json"

@@ -17,6 +17,7 @@ from gateway.upstreams.base import Headers, ModelCall, PlainReply, RelayCall
 from gateway.upstreams.openai_compatible import openai_compatible
 from gateway.upstreams.remote import Remote
 from gateway.upstreams.settings import AnthropicUpstream, OpenAIUpstream, Timeouts
+from gateway.upstreams.translating import ask
 from gateway.upstreams.transport import Request, Transport, Upload
 from tests.support.build import chat_request, patience
 from tests.support.mixed import claude_error, claude_events, claude_message, named_events, response, response_events
@@ -327,3 +328,40 @@ async def test_an_upload_is_passed_on_and_counted() -> None:
 def test_nothing_known_is_a_token_at_least() -> None:
     assert openai(Engine()).estimate_tokens(RESPONSE, "m") >= 1
     assert NO_USAGE.prompt_tokens == 0
+
+
+# ---------------------------------------------------------------- breakpoints of a prompt cache
+
+
+def marked(engine: Engine) -> bytes:
+    body = engine.sent[0].body
+    assert isinstance(body, bytes)
+    return body.partition(b'"messages":')[2]
+
+
+MARKED = b'[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}]'
+
+
+async def test_prompts_are_marked_where_the_settings_say_so() -> None:
+    engine = Engine(encoded(claude_message()))
+
+    await claude(engine, cache_prompts=True).answer(call(MESSAGE))
+
+    assert marked(engine).startswith(MARKED)
+
+
+async def test_prompts_are_sent_as_they_came_by_default() -> None:
+    engine = Engine(encoded(claude_message()))
+
+    await claude(engine).answer(call(MESSAGE))
+
+    assert engine.sent[0].body == MESSAGE.body
+
+
+async def test_prompts_of_translated_requests_are_marked() -> None:
+    engine = Engine(encoded(claude_message()))
+    request = chat_request(model="m", messages=[{"role": "user", "content": "x"}])
+
+    await ask(claude(engine, cache_prompts=True), call(request))
+
+    assert marked(engine).startswith(MARKED)
