@@ -85,9 +85,15 @@ class Backend(Protocol):
 
     It does not look at when an entry expires but to drop it sooner or later. Methods raise `StageUnavailableError`
     where the store behind them is out of reach; a put that cannot be carried out is counted in `failed` instead.
+
+    Attributes:
+        failed: entries that were put and could not be kept.
+        unreadable: those that were kept and could not be opened, as the key is another or they were damaged. Each was
+            a miss, and is forgotten.
     """
 
     failed: int
+    unreadable: int
 
     @property
     def bytes(self) -> int:

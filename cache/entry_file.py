@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import msgspec
-
-from cache.base import Entry, Selection
+from cache.base import Entry, Selection, id_text
+from cache.sealed import open_entry, seal_entry
+from gateway.sealing import Sealer
 
 log = logging.getLogger("tierway")
 
@@ -27,7 +27,7 @@ _SCHEMA: Final = """
         tenant TEXT NOT NULL,
         scope BLOB NOT NULL,
         model TEXT NOT NULL,
-        packed BLOB NOT NULL
+        sealed BLOB NOT NULL
     ) STRICT;
     CREATE INDEX entry_by_end ON entry (expires_at);
     CREATE INDEX entry_by_use ON entry (used, id, size);
@@ -42,24 +42,30 @@ _EXPIRED_AT_ONCE: Final = 64
 
 _MAX_WAL_BYTES: Final = 16 << 20
 
-_encode: Final = msgspec.msgpack.encode
-_decode: Final = msgspec.msgpack.Decoder(Entry).decode
-
 
 class EntryFile:
     """A connection to the file that only reads; every method belongs to one thread.
 
     Methods raise `sqlite3.Error` or `OSError`, after which the file is opened afresh by the next one.
+
+    Args:
+        path: where; its folder must exist.
+        sealer: what entries are sealed with. Who may have them, until when, and their sizes stand beside them as they
+            are.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, sealer: Sealer) -> None:
+        self._path, self._sealer = path, sealer
         self._connection: sqlite3.Connection | None = None
 
     def get(self, entry_id: int) -> Entry | None:
-        """Read one entry."""
-        rows = self._rows("SELECT packed FROM entry WHERE id = ?", entry_id)
-        return _decode(rows[0][0]) if rows else None
+        """Read one entry.
+
+        Raises:
+            UnreadableEntryError: there is something else in its place.
+        """
+        rows = self._rows("SELECT sealed FROM entry WHERE id = ?", entry_id)
+        return open_entry(self._sealer, rows[0][0], place=_place(entry_id)) if rows else None
 
     def close(self) -> None:
         """Close the file; the next call would open it again."""
@@ -99,8 +105,8 @@ class EntryFile:
 class EntryWriter(EntryFile):
     """The connection that makes the file and writes it."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, sealer: Sealer) -> None:
+        super().__init__(path, sealer)
         self._used = 0
 
     def write(self, batch: Mapping[int, Entry | None], touched: Iterable[int], now: float) -> list[int]:
@@ -145,7 +151,8 @@ class EntryWriter(EntryFile):
 
     def _to_row(self, number: int, entry: Entry) -> tuple[object, ...]:
         labels = entry.expires_at, entry.tenant, entry.scope, entry.answered_model
-        return (number, entry.size, self._next(), *labels, _encode(entry))
+        sealed = seal_entry(self._sealer, entry, place=_place(number))
+        return (number, entry.size, self._next(), *labels, sealed)
 
     def _next(self) -> int:
         self._used += 1
@@ -163,6 +170,10 @@ class EntryWriter(EntryFile):
             connection.executescript(_SCHEMA)
         (self._used,) = connection.execute("SELECT ifnull(max(used), 0) FROM entry").fetchone()
         return connection
+
+
+def _place(number: int) -> bytes:
+    return id_text(number).encode()
 
 
 def _delete(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:

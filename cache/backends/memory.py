@@ -20,7 +20,7 @@ class MemoryBackend:
         max_bytes: the bound over all entries.
     """
 
-    failed = 0
+    failed = unreadable = 0
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes

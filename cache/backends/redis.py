@@ -1,28 +1,37 @@
-"""Answers on the Redis that replicas share: any of them gives again what another has kept."""
+"""Answers on the Redis that replicas share, sealed there: any of them gives again what another has kept."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from cache.base import Entry, Selection, id_text
+from cache.sealed import UnreadableEntryError, open_entry, seal_entry
 from gateway.domain.errors import StageUnavailableError
 from gateway.redis.connection import Part, RedisConnection, Script, load_script, pack
 from gateway.redis.slot import slot_key
+from gateway.sealing import Sealer
 
 log = logging.getLogger("tierway")
+
+_T = TypeVar("_T")
 
 _AT_ONCE: Final = 256
 """Entries dropped in one step: 1 to 2 ms (measured, Redis 7.0), for which every other caller of Redis waits."""
 
 _LONGEST_S: Final = 1e11
 """What lives longer, three thousand years, lives as long as there is room; Redis takes no number beyond 64 bits."""
+
+_OFF_LOOP_BYTES: Final = 32 << 10
+"""Entries from this size are sealed and opened in a thread: sealing takes 10 us a KiB, and handing it over 60."""
 
 _LUA: Final = Path(__file__).parent / "lua"
 
@@ -36,7 +45,6 @@ _GET: Final = _script("get")
 _DELETE: Final = _script("delete")
 
 _encode: Final = msgspec.msgpack.encode
-_decode: Final = msgspec.msgpack.Decoder(Entry).decode
 _Labels = tuple[str, bytes, str]
 _labels: Final = msgspec.msgpack.Decoder(_Labels).decode
 
@@ -52,6 +60,8 @@ class RedisBackend:
             and what shares its pipeline would wait. For a cluster, its slot key must be that of the organisation.
         organisation: whose answers.
         max_bytes: the bound over all entries.
+        sealer: what they are sealed with, under a key that all replicas have. Who may have them, until when, and their
+            sizes stand beside them as they are.
         clock: seconds since the epoch.
     """
 
@@ -60,10 +70,11 @@ class RedisBackend:
         connection: RedisConnection,
         organisation: str,
         max_bytes: int,
+        sealer: Sealer,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.failed = self.bytes = 0
-        self._redis, self._max_bytes, self._clock = connection, max_bytes, clock
+        self.failed = self.unreadable = self.bytes = 0
+        self._redis, self._max_bytes, self._sealer, self._clock = connection, max_bytes, sealer, clock
         self._redis.add_scripts((_PUT, _GET, _DELETE))
         prefix = f"{slot_key(organisation)}cache:"
         self._entry = prefix.encode() + b"entry:"
@@ -72,10 +83,18 @@ class RedisBackend:
 
     async def get(self, entry_id: int) -> Entry | None:
         """Return an entry; see `Backend.get`."""
-        packed = await self._run(_GET, id_text(entry_id))
+        name = id_text(entry_id)
+        sealed = await self._run(_GET, name)
+        if sealed is None:
+            return None
+        unseal = partial(open_entry, self._sealer, sealed, place=self._place(name))
         try:
-            return None if packed is None else _decode(packed)
-        except msgspec.DecodeError:  # written by another version of the gateway
+            return await _here_or_off_loop(len(sealed), unseal)
+        except UnreadableEntryError:
+            self.unreadable += 1
+            if self.unreadable == 1:
+                log.warning("an answer is forgotten: sealed with another `encryption_key`, or damaged")
+            await self._run(_DELETE, name)
             return None
 
     async def put(self, entry_id: int, entry: Entry) -> None:
@@ -84,7 +103,7 @@ class RedisBackend:
             if entry.size > self._max_bytes // 10:
                 await self._run(_DELETE, id_text(entry_id))
                 return
-            kept = await self._run(_PUT, *self._put(id_text(entry_id), entry))
+            kept = await self._run(_PUT, *await self._put(id_text(entry_id), entry))
             while kept > self._max_bytes:
                 kept = await self._run(_PUT, "", *self._room(), "")
             self.bytes, self._complaint = kept, ""
@@ -111,14 +130,19 @@ class RedisBackend:
         """Disconnect; see `Backend.close`."""
         await self._redis.close()
 
+    def _place(self, name: str) -> bytes:
+        return self._entry + name.encode()
+
     def _room(self) -> tuple[Part, ...]:
         return repr(self._clock()), self._max_bytes, _AT_ONCE
 
-    def _put(self, name: str, entry: Entry) -> tuple[Part, ...]:
+    async def _put(self, name: str, entry: Entry) -> tuple[Part, ...]:
         lives_s = max(0.001, entry.expires_at - self._clock())
         lives_ms = 0 if lives_s > _LONGEST_S else math.ceil(lives_s * 1000.0)
         labels = _encode((entry.tenant, entry.scope, entry.answered_model))
-        return name, *self._room(), _encode(entry), entry.size, labels, repr(entry.expires_at), lives_ms
+        seal = partial(seal_entry, self._sealer, entry, place=self._place(name))
+        sealed = await _here_or_off_loop(entry.size, seal)
+        return name, *self._room(), sealed, entry.size, labels, repr(entry.expires_at), lives_ms
 
     async def _run(self, script: Script, *arguments: Part) -> Any:
         count = len(self._indexes)
@@ -130,6 +154,10 @@ class RedisBackend:
         if reason != self._complaint:
             self._complaint = reason
             log.warning("%s", message)
+
+
+async def _here_or_off_loop(size: int, verb: Callable[[], _T]) -> _T:
+    return verb() if size < _OFF_LOOP_BYTES else await asyncio.to_thread(verb)
 
 
 def _is_of(selection: Selection, known: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Answers in one SQLite file in WAL mode, the most used of them in memory too."""
+"""Answers in one SQLite file in WAL mode, sealed there; the most used of them in memory too, as they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ import msgspec
 from cache.backends.memory import MemoryBackend
 from cache.base import Entry, Selection
 from cache.entry_file import EntryFile, EntryWriter
+from cache.sealed import UnreadableEntryError
 from gateway.domain.errors import StageUnavailableError
+from gateway.sealing import Sealer
 
 log = logging.getLogger("tierway")
 
@@ -48,6 +50,7 @@ class SqliteBackend:
     Args:
         path: where; its folder must exist. The file is readable by its owner only.
         max_bytes: the bound over all entries.
+        sealer: what they are sealed with in the file, in its threads: a hit in memory opens nothing.
         memory_bytes: how much of that is held in memory too.
         clock: seconds since the epoch.
     """
@@ -56,16 +59,17 @@ class SqliteBackend:
         self,
         path: Path,
         max_bytes: int,
+        sealer: Sealer,
         *,
         memory_bytes: int = 32 << 20,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.failed = 0
+        self.failed = self.unreadable = 0
         self._max_bytes, self._clock = max_bytes, clock
         self._hot = MemoryBackend(memory_bytes)
         self._writer = ThreadPoolExecutor(1, "cache-writer")
         self._reader = ThreadPoolExecutor(1, "cache-reader")
-        self._written, self._read = EntryWriter(path), EntryFile(path)
+        self._written, self._read = EntryWriter(path, sealer), EntryFile(path, sealer)
         self._sizes: OrderedDict[int, int] = OrderedDict()
         self._bytes = 0
         self._is_known = self._is_closed = False
@@ -149,13 +153,24 @@ class SqliteBackend:
         for entries in (self._waiting, self._writing):
             if entry_id in entries:
                 return entries[entry_id]
-        entry = await self._on(self._reader, lambda: self._read.get(entry_id))
+        entry = await self._read_one(entry_id)
         if entry is None or entry_id in self._waiting or entry_id in self._writing:
             return self._waiting.get(entry_id) or self._writing.get(entry_id)
         if not self._is_known or entry_id in self._sizes:
             self._hot.put_now(entry_id, entry)
             return entry
         return None
+
+    async def _read_one(self, entry_id: int) -> Entry | None:
+        try:
+            return await self._on(self._reader, lambda: self._read.get(entry_id))
+        except UnreadableEntryError:
+            self.unreadable += 1
+            if self.unreadable == 1:
+                log.warning("an answer is forgotten: sealed with another `encryption_key`, or damaged")
+            if entry_id not in self._waiting and entry_id not in self._writing and not self._is_closed:
+                self._drop(entry_id)
+            return None
 
     def _unwritten(self) -> Iterator[tuple[int, Entry | None]]:
         """Yield the changes that the file does not have yet, oldest first."""

@@ -16,6 +16,7 @@ from cache.semantic.base import Found
 from cache.semantic.cache import SemanticCache
 from cache.semantic.logs.sqlite import SqliteEntryLog
 from tests.support.redis_server import RedisServer
+from tests.support.sealed import SEALER
 from tests.support.semantic import EGG, SCOPE, THE_EGG, DictPayloads, keep, make_cache, redis_log, warmed
 
 ORGANISATION = "acme"
@@ -24,11 +25,12 @@ WITHIN_S = 1.0
 STORER = """
 import asyncio, itertools, sys, time
 from cache.semantic.logs.sqlite import SqliteEntryLog
+from tests.support.sealed import SEALER
 from tests.support.semantic import DictPayloads, keep, make_cache, redis_log, warmed
 from pathlib import Path
 
 async def main(where):
-    log = redis_log(where, "acme") if where.startswith("redis:") else SqliteEntryLog(Path(where))
+    log = redis_log(where, "acme") if where.startswith("redis:") else SqliteEntryLog(Path(where), SEALER)
     cache, payloads = await warmed(make_cache(log)), DictPayloads()
     for number in itertools.count():
         text = f"How long is the river number{number} of the northern country?"
@@ -153,7 +155,7 @@ async def test_a_killed_process_loses_nothing_older_than_a_second(
 ) -> None:
     where = server.url if kind == "redis" else str(tmp_path / "entries.db")
     told = await asyncio.to_thread(_store_until_killed, where)
-    log = redis_log(where, ORGANISATION) if kind == "redis" else SqliteEntryLog(Path(where))
+    log = redis_log(where, ORGANISATION) if kind == "redis" else SqliteEntryLog(Path(where), SEALER)
     cache = await warmed(make_cache(log, payloads=AnyPayloads()))
     old = [number for number, at in told[0] if at < told[1] - WITHIN_S]
 

@@ -15,6 +15,7 @@ from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
 from tests.support.redis_server import shared_server
 from tests.support.resilience import organisation_of
+from tests.support.sealed import SEALER
 
 
 def _redis(folder: Path, max_bytes: int) -> RedisBackend:
@@ -26,12 +27,12 @@ def _redis(folder: Path, max_bytes: int) -> RedisBackend:
         command_timeout_s=5.0,
         connect_timeout_s=5.0,
     )
-    return RedisBackend(connection, organisation, max_bytes)
+    return RedisBackend(connection, organisation, max_bytes, SEALER)
 
 
 BACKENDS: Final[Mapping[str, Callable[[Path, int], Backend]]] = {
     "memory": lambda folder, max_bytes: MemoryBackend(max_bytes),
-    "sqlite": lambda folder, max_bytes: SqliteBackend(folder / "cache.db", max_bytes),
+    "sqlite": lambda folder, max_bytes: SqliteBackend(folder / "cache.db", max_bytes, SEALER),
     "redis": _redis,
 }
 """By module of `cache.backends`."""

@@ -23,6 +23,7 @@ from gateway.redis.slot import slot_key
 from tests.support.embedding import FakeEmbedder
 from tests.support.redis_server import shared_server
 from tests.support.resilience import organisation_of
+from tests.support.sealed import SEALER
 
 DIMENSION: Final = 64
 SCOPE: Final = b"scope of one team"
@@ -176,7 +177,7 @@ def redis_log(url: str, organisation: str, **options: Any) -> RedisEntryLog:
             parse_address(url), slot_key=slot_key(organisation), command_timeout_s=5.0, connect_timeout_s=5.0
         )
 
-    return RedisEntryLog(connect(), connect(), organisation, **options)
+    return RedisEntryLog(connect(), connect(), organisation, options.pop("sealer", SEALER), **options)
 
 
 def _shared_redis_log(folder: Path, clock: Callable[[], float], max_events: int) -> RedisEntryLog:
@@ -184,7 +185,9 @@ def _shared_redis_log(folder: Path, clock: Callable[[], float], max_events: int)
 
 
 LOGS: Final[dict[str, Callable[[Path, Callable[[], float], int], EntryLog]]] = {
-    "sqlite": lambda folder, clock, max_events: SqliteEntryLog(folder / "entries.db", clock, max_events=max_events),
+    "sqlite": lambda folder, clock, max_events: SqliteEntryLog(
+        folder / "entries.db", SEALER, clock, max_events=max_events
+    ),
     "redis": _shared_redis_log,
 }
 """By module of `cache.semantic.logs`: a log with a clock, bounded to a number of events."""

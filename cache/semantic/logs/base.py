@@ -10,7 +10,7 @@ import msgspec
 from cache.semantic.events import Event, Written
 
 BATCH: Final = 256
-"""Events read at a time: about 180 kB, and 1 ms to decode."""
+"""Events read at a time: about 180 kB, and 1 ms to open and decode."""
 
 MAX_EVENTS: Final = 250_000
 """Events that a log keeps unless it is told otherwise, about 0.7 kB each; the oldest are dropped."""
@@ -38,7 +38,7 @@ class EntryLog(Protocol):
 
     Attributes:
         written: events that are kept.
-        failed: events that are lost, and bytes in the log that are no event.
+        failed: events that are lost, and bytes in the log that are no event or do not open.
         origin: what the events of this process are marked with; another one has another.
     """
 

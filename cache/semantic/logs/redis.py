@@ -13,6 +13,7 @@ from cache.semantic.logs.base import BATCH, MAX_EVENTS, Batch
 from gateway.domain.errors import StageUnavailableError
 from gateway.redis.connection import RedisConnection, pack
 from gateway.redis.slot import slot_key
+from gateway.sealing import Sealer
 
 log = logging.getLogger("tierway")
 
@@ -33,20 +34,31 @@ class RedisEntryLog:
     the stream is beyond that is up to the server's persistence. A deleted entry's event stays until it is cut, with its
     deletion after it.
 
+    Events are sealed, for this stream: Redis numbers them, and each says itself which entry of which scope it is about.
+    One that does not open is counted and left to those replicas that may have its key, until it is cut.
+
     Args:
         connection: sends events; closed with the log. For a cluster, its slot key must be that of the organisation.
         tail: reads them; closed with the log. It must be a connection of its own, as a read that waits holds up
             what shares its pipeline, and its command timeout must be longer than `BLOCK_MS`.
         organisation: whose entries; see `slot_key`.
+        sealer: what events are sealed with, under a key that all replicas have.
         max_events: about how many the stream keeps.
     """
 
     def __init__(
-        self, connection: RedisConnection, tail: RedisConnection, organisation: str, *, max_events: int = MAX_EVENTS
+        self,
+        connection: RedisConnection,
+        tail: RedisConnection,
+        organisation: str,
+        sealer: Sealer,
+        *,
+        max_events: int = MAX_EVENTS,
     ) -> None:
         self.written = self.failed = 0
-        self._redis, self._tail, self._max_events = connection, tail, max_events
+        self._redis, self._tail, self._sealer, self._max_events = connection, tail, sealer, max_events
         self._stream = f"{slot_key(organisation)}semantic"
+        self._place = self._stream.encode()
         self.origin = os.urandom(8)
         self._is_closed = False
         self._complaint = ""
@@ -62,8 +74,8 @@ class RedisEntryLog:
         if self._is_closed:
             self.failed += 1
             return
-        encoded = encode(Written(self.origin, event))
-        add = ("XADD", self._stream, "MAXLEN", "~", self._max_events, "*", _FIELD, encoded)
+        sealed = self._sealer.seal(encode(Written(self.origin, event)), about=self._place)
+        add = ("XADD", self._stream, "MAXLEN", "~", self._max_events, "*", _FIELD, sealed)
         self._redis.keep(pack(*add)).add_done_callback(self._count)
 
     async def follow(self, position: str = "") -> AsyncGenerator[Batch, None]:
@@ -106,9 +118,13 @@ class RedisEntryLog:
         return entries
 
     def _decoded(self, entries: list[Any]) -> list[Written]:
-        found = [decode(fields[1]) for _, fields in entries]
+        found = [self._opened(fields[1]) for _, fields in entries]
         self.failed += found.count(None)
         return [written for written in found if written is not None]
+
+    def _opened(self, sealed: bytes) -> Written | None:
+        encoded = self._sealer.open(sealed, about=self._place)
+        return None if encoded is None else decode(encoded)
 
     def _count(self, kept: asyncio.Future[Any]) -> None:
         if not kept.cancelled() and kept.result() is not None:

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from cache.semantic.events import Deleted, Event, Stored, Written, decode, encode
 from cache.semantic.logs.base import BATCH, MAX_EVENTS, Batch
 from gateway.domain.errors import StageUnavailableError
+from gateway.sealing import Sealer
 
 log = logging.getLogger("tierway")
 
@@ -26,7 +27,7 @@ _MIGRATIONS: Final = (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         at REAL NOT NULL,
         entry INTEGER,
-        written BLOB NOT NULL
+        sealed BLOB NOT NULL
     ) STRICT;
     CREATE INDEX event_by_time ON event (at);
     CREATE INDEX event_by_entry ON event (entry) WHERE entry IS NOT NULL;
@@ -55,16 +56,19 @@ class SqliteEntryLog:
 
     Args:
         path: where; its folder must exist. The file is readable by its owner only.
+        sealer: what events are sealed with in the file, each for its number. Those that do not open are dropped.
         clock: seconds since the epoch.
         max_events: how many are kept; the oldest go first.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time, *, max_events: int = MAX_EVENTS) -> None:
+    def __init__(
+        self, path: Path, sealer: Sealer, clock: Callable[[], float] = time.time, *, max_events: int = MAX_EVENTS
+    ) -> None:
         self.written = self.failed = 0
         self.origin = os.urandom(8)
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "entries")
-        self._file = _File(path, max_events)
+        self._file = _File(path, sealer, max_events)
         self._waiting: list[_Row] = []
         self._writer: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -95,7 +99,7 @@ class SqliteEntryLog:
             is_last = len(rows) < BATCH
             if rows or not is_told:
                 is_told = is_told or is_last
-                yield Batch(self._decoded(rows), str(seq), is_last)
+                yield Batch(self._sound(rows), str(seq), is_last)
             if is_last:
                 await news.wait()
 
@@ -146,10 +150,10 @@ class SqliteEntryLog:
         except (sqlite3.Error, OSError) as error:
             raise StageUnavailableError(f"the file of entries fails ({type(error).__name__})") from error
 
-    def _decoded(self, rows: Sequence[tuple[int, bytes]]) -> list[Written]:
-        found = [decode(encoded) for _, encoded in rows]
-        self.failed += found.count(None)
-        return [written for written in found if written is not None]
+    def _sound(self, rows: Sequence[tuple[int, Written | None]]) -> list[Written]:
+        sound = [written for _, written in rows if written is not None]
+        self.failed += len(rows) - len(sound)
+        return sound
 
     def _lose(self, count: int, why: str) -> None:
         """Count lost events, and say so once until it is well again: a broken disk must not fill the log too."""
@@ -169,6 +173,11 @@ def _row(now: float, written: Written) -> _Row:
     return now, entry, encode(written), isinstance(event, Deleted)
 
 
+def _place(seq: int, entry: int | None) -> bytes:
+    """Return what tells a row from every other, so that none opens in the place of another."""
+    return f"{seq} {entry}".encode()
+
+
 def _checked(position: str) -> int:
     if position and not (position.isascii() and position.isdecimal()):
         raise ValueError(f"{position!r} is no position of a file of entries")
@@ -181,8 +190,8 @@ class _File:
     Methods raise `sqlite3.Error` or `OSError`, after which the file is opened afresh by the next one.
     """
 
-    def __init__(self, path: Path, max_events: int) -> None:
-        self._path, self._max_events = path, max_events
+    def __init__(self, path: Path, sealer: Sealer, max_events: int) -> None:
+        self._path, self._sealer, self._max_events = path, sealer, max_events
         self._connection: sqlite3.Connection | None = None
         self._count = 0
 
@@ -190,10 +199,13 @@ class _File:
         """Write rows in one commit, and drop the oldest beyond the bound."""
 
         def write(connection: sqlite3.Connection) -> None:
-            for at, entry, written, is_deletion in rows:
+            connection.execute("BEGIN IMMEDIATE")  # so that numbers are known before events are sealed for them
+            (last,) = connection.execute("SELECT ifnull(max(seq), 0) FROM sqlite_sequence").fetchone()
+            for seq, (at, entry, encoded, is_deletion) in enumerate(rows, start=last + 1):
                 if is_deletion:
                     self._count -= connection.execute("DELETE FROM event WHERE entry = ?", (entry,)).rowcount
-                connection.execute("INSERT INTO event (at, entry, written) VALUES (?, ?, ?)", (at, entry, written))
+                sealed = self._sealer.seal(encoded, about=_place(seq, entry))
+                connection.execute("INSERT INTO event VALUES (?, ?, ?, ?)", (seq, at, entry, sealed))
                 self._count += 1
             excess = self._count - self._max_events
             if excess > 0:
@@ -201,10 +213,17 @@ class _File:
 
         self._commit(write)
 
-    def read(self, after: int) -> list[tuple[int, bytes]]:
-        """Read some rows after a number, oldest first."""
-        query = "SELECT seq, written FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
-        return self._commit(lambda connection: connection.execute(query, (after, BATCH)).fetchall())
+    def read(self, after: int) -> list[tuple[int, Written | None]]:
+        """Read some rows after a number, oldest first; None, once, for one that is no event or does not open."""
+
+        def read(connection: sqlite3.Connection) -> list[tuple[int, Written | None]]:
+            query = "SELECT seq, entry, sealed FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+            rows = [(row[0], self._opened(*row)) for row in connection.execute(query, (after, BATCH))]
+            for seq in [seq for seq, written in rows if written is None]:
+                self._drop(connection, "seq = ?", seq)
+            return rows
+
+        return self._commit(read)
 
     def cut(self, before: float) -> int:
         """Drop some of the rows from before a moment; returns how many that were."""
@@ -216,6 +235,10 @@ class _File:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _opened(self, seq: int, entry: int | None, sealed: bytes) -> Written | None:
+        encoded = self._sealer.open(sealed, about=_place(seq, entry))
+        return None if encoded is None else decode(encoded)
 
     def _drop(self, connection: sqlite3.Connection, which: str, *values: float) -> int:
         dropped = connection.execute(f"DELETE FROM event WHERE {which}", values).rowcount  # noqa: S608  conditions of this file

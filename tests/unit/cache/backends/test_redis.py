@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,22 +15,26 @@ from gateway.domain.usage import NO_USAGE
 from gateway.redis.address import parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
+from gateway.sealing import Sealer
 from tests.support.redis_server import RedisServer, shared_server
 from tests.support.resilience import organisation_of
+from tests.support.sealed import OTHER_SEALER, SEALER
 
 
 def entry(body: bytes = b"{}", **fields: Any) -> Entry:
     return Entry(body=body, usage=NO_USAGE, answered_model="m", stored_at=0.0, **fields)
 
 
-def backend(url: str, organisation: str, max_bytes: int = 2**20, timeout_s: float = 5.0) -> RedisBackend:
+def backend(
+    url: str, organisation: str, max_bytes: int = 2**20, timeout_s: float = 5.0, *, sealer: Sealer = SEALER
+) -> RedisBackend:
     connection = RedisConnection(
         parse_address(url),
         slot_key=slot_key(organisation),
         command_timeout_s=timeout_s,
         connect_timeout_s=timeout_s,
     )
-    return RedisBackend(connection, organisation, max_bytes)
+    return RedisBackend(connection, organisation, max_bytes, sealer)
 
 
 @pytest.fixture
@@ -120,3 +125,50 @@ async def test_a_lost_redis_is_counted_and_told_once(caplog: pytest.LogCaptureFi
         assert one.failed == 3
         assert 1 <= len([record for record in caplog.records if "was not kept" in record.message]) <= 2
         await one.close()
+
+
+async def test_nothing_of_an_answer_stands_in_redis(one: RedisBackend, tmp_path: Path) -> None:
+    await one.put(1, entry(b"the answer to a prompt", key=b"a key"))
+
+    found = shared_server().command("GET", entry_name(tmp_path, 1))
+    assert len(found) > 0
+    assert b"answer" not in found
+    assert b"a key" not in found
+
+
+async def test_a_long_entry_comes_back_as_it_was(tmp_path: Path) -> None:
+    one = backend(shared_server().url, organisation_of(tmp_path), 2**24)
+    body = os.urandom(200_000)
+    await one.put(1, entry(body))
+
+    assert await one.get(1) == entry(body)
+    await one.close()
+
+
+async def test_what_was_sealed_with_another_key_is_a_miss_counted_and_forgotten(
+    one: RedisBackend, tmp_path: Path
+) -> None:
+    other = backend(shared_server().url, organisation_of(tmp_path), sealer=OTHER_SEALER)
+    await other.put(1, entry())
+
+    found = await one.get(1)
+
+    assert found is None
+    assert one.unreadable == 1
+    assert await other.get(1) is None
+    assert other.unreadable == 0
+    await other.close()
+
+
+async def test_an_entry_in_the_place_of_another_is_a_miss(one: RedisBackend, tmp_path: Path) -> None:
+    await one.put(1, entry(b"one"))
+    await one.put(2, entry(b"two"))
+    shared_server().command("SET", entry_name(tmp_path, 1), shared_server().command("GET", entry_name(tmp_path, 2)))
+
+    assert await one.get(1) is None
+    assert await one.get(2) == entry(b"two")
+    assert one.unreadable == 1
+
+
+def entry_name(folder: Path, number: int) -> str:
+    return f"{slot_key(organisation_of(folder))}cache:entry:{id_text(number)}"

@@ -12,7 +12,10 @@ import pytest
 from cache.backends.sqlite import SqliteBackend
 from cache.base import Entry, Selection
 from gateway.domain.errors import StageUnavailableError
+from gateway.domain.secret import Secret
 from gateway.domain.usage import Usage
+from gateway.sealing import Sealer
+from tests.support.sealed import OTHER_SEALER, SEALER
 
 NOW = 1000.0
 
@@ -22,7 +25,7 @@ def entry(body: bytes = b"{}", **fields: Any) -> Entry:
 
 
 def backend(folder: Path, max_bytes: int = 2**20, **options: Any) -> SqliteBackend:
-    return SqliteBackend(folder / "cache.db", max_bytes, clock=lambda: NOW, **options)
+    return SqliteBackend(folder / "cache.db", max_bytes, options.pop("sealer", SEALER), clock=lambda: NOW, **options)
 
 
 async def known(one: SqliteBackend) -> None:
@@ -196,7 +199,7 @@ async def test_a_file_of_another_version_is_emptied(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_fails_is_counted_and_harms_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    one = SqliteBackend(tmp_path / "nowhere" / "cache.db", 2**20)
+    one = SqliteBackend(tmp_path / "nowhere" / "cache.db", 2**20, SEALER)
 
     for number in range(3):
         await one.put(number, entry())
@@ -236,3 +239,83 @@ async def test_what_was_replaced_before_it_was_written_is_selected_as_it_is_now(
     assert await one.clear(Selection(tenant="a")) == 0
     assert await one.get(1) is not None
     await one.close()
+
+
+async def test_nothing_of_an_answer_stands_in_the_file(tmp_path: Path) -> None:
+    one = backend(tmp_path)
+    await one.put(1, entry(b"the answer to a prompt", key=b"a key"))
+    await one._settle()
+
+    written = bytes_in(tmp_path)
+    assert b"entry_by_end" in written
+    assert b"answer" not in written
+    assert b"a key" not in written
+    await one.close()
+
+
+async def test_what_was_sealed_with_another_key_is_a_miss_counted_told_once_and_forgotten(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = backend(tmp_path, sealer=OTHER_SEALER)
+    for number in (1, 2):
+        await before.put(number, entry())
+    await before.close()
+    one = backend(tmp_path)
+    await known(one)
+
+    found = [await one.get(number) for number in (1, 2, 1)]
+
+    assert found == [None, None, None]
+    assert one.unreadable == 2
+    assert one.bytes == 0
+    assert len([record for record in caplog.records if "encryption_key" in record.message]) == 1
+    await one.put(1, entry())
+    await one.close()
+    assert rows(tmp_path) == [1]
+
+
+async def test_an_entry_in_the_place_of_another_is_a_miss(tmp_path: Path) -> None:
+    before = backend(tmp_path)
+    await before.put(1, entry(b"one"))
+    await before.put(2, entry(b"two"))
+    await before.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "cache.db")) as connection, connection:
+        connection.execute("UPDATE entry SET sealed = (SELECT sealed FROM entry WHERE id = 2) WHERE id = 1")
+    one = backend(tmp_path)
+
+    assert await one.get(1) is None
+    assert await one.get(2) == entry(b"two")
+    assert one.unreadable == 1
+    await one.close()
+
+
+async def test_what_an_earlier_key_has_sealed_is_given(tmp_path: Path) -> None:
+    earlier, later = Secret("the key of last year, which was long"), Secret("the key of this year, as long as it")
+    before = backend(tmp_path, sealer=Sealer(earlier))
+    await before.put(1, entry())
+    await before.close()
+    one = backend(tmp_path, sealer=Sealer(later, earlier=(earlier,)))
+
+    assert await one.get(1) == entry()
+    await one.close()
+
+
+async def test_a_hit_in_memory_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[bytes] = []
+    monkeypatch.setattr(SEALER, "open", lambda sealed, **_: opened.append(sealed))
+    one = backend(tmp_path)
+    await one.put(1, entry())
+    await one._settle()
+
+    assert await one.get(1) == entry()
+    assert opened == []
+    await one.close()
+
+
+def bytes_in(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+def rows(folder: Path) -> list[int]:
+    with contextlib.closing(sqlite3.connect(folder / "cache.db")) as connection:
+        return [number for (number,) in connection.execute("SELECT id FROM entry ORDER BY id")]

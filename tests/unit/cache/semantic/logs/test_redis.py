@@ -10,6 +10,7 @@ from cache.semantic.events import Deleted, Stored
 from cache.semantic.logs.redis import RedisEntryLog
 from gateway.domain.errors import StageUnavailableError
 from tests.support.redis_server import RedisServer, reached
+from tests.support.sealed import OTHER_SEALER
 from tests.support.semantic import redis_log
 
 
@@ -97,3 +98,26 @@ async def test_events_that_redis_refuses_are_counted_and_complained_of(server: R
 
     assert "refuses" in entry_log.complaint
     await entry_log.close()
+
+
+async def test_nothing_of_a_reading_stands_in_redis(server: RedisServer) -> None:
+    entry_log = redis_log(server.url, "acme")
+    entry_log.append(Stored(b"scope", 1, b"model", bytes(64), b"a reading of a prompt", b"answer", 1000.0, 2000.0))
+    await reached(lambda: entry_log.written == 1)
+
+    written = repr(server.command("XRANGE", "tierway:{acme}:semantic", "-", "+"))
+    assert len(written) > 100
+    assert "reading" not in written
+    await entry_log.close()
+
+
+async def test_events_of_another_key_are_counted_and_left_to_those_that_have_it(server: RedisServer) -> None:
+    ours, theirs = redis_log(server.url, "acme"), redis_log(server.url, "acme", sealer=OTHER_SEALER)
+    theirs.append(stored(1))
+    await reached(lambda: theirs.written == 1)
+
+    assert (await first(ours))[0] == []
+    assert ours.failed == 1
+    assert (await first(theirs))[0] == [stored(1)]
+    await ours.close()
+    await theirs.close()

@@ -14,6 +14,7 @@ from cache.semantic.events import Deleted, Stored
 from cache.semantic.logs import sqlite as module
 from cache.semantic.logs.sqlite import SqliteEntryLog
 from gateway.domain.errors import StageUnavailableError
+from tests.support.sealed import OTHER_SEALER, SEALER
 
 SECRET = b"a reading of a prompt"
 
@@ -34,7 +35,7 @@ async def follow(entry_log: SqliteEntryLog, count: int) -> list[Any]:
 
 async def test_the_file_is_the_owners_and_made_with_the_first_event(tmp_path: Path) -> None:
     path = tmp_path / "entries.db"
-    entry_log = SqliteEntryLog(path)
+    entry_log = SqliteEntryLog(path, SEALER)
     assert not path.exists()
 
     entry_log.append(stored())
@@ -44,7 +45,7 @@ async def test_the_file_is_the_owners_and_made_with_the_first_event(tmp_path: Pa
 
 
 async def test_nothing_of_a_deleted_entry_stays_in_the_file(tmp_path: Path) -> None:
-    entry_log = SqliteEntryLog(tmp_path / "entries.db")
+    entry_log = SqliteEntryLog(tmp_path / "entries.db", SEALER)
     entry_log.append(stored(1))
     await follow(entry_log, 1)
     entry_log.append(Deleted(b"scope", 1))
@@ -67,7 +68,7 @@ async def test_what_came_together_is_written_in_one_commit(tmp_path: Path, monke
         append(file, rows)
 
     monkeypatch.setattr(module._File, "append", count)
-    entry_log = SqliteEntryLog(tmp_path / "entries.db")
+    entry_log = SqliteEntryLog(tmp_path / "entries.db", SEALER)
     for number in range(100):
         entry_log.append(stored(number))
     await entry_log.close()
@@ -77,7 +78,7 @@ async def test_what_came_together_is_written_in_one_commit(tmp_path: Path, monke
 
 async def test_a_file_that_cannot_be_written_is_complained_of_until_it_can(tmp_path: Path) -> None:
     folder = tmp_path / "later"
-    entry_log = SqliteEntryLog(folder / "entries.db")
+    entry_log = SqliteEntryLog(folder / "entries.db", SEALER)
     entry_log.append(stored())
     async with asyncio.timeout(10):
         while not entry_log.failed:  # noqa: ASYNC110  nothing tells of it
@@ -94,7 +95,7 @@ async def test_a_file_that_cannot_be_written_is_complained_of_until_it_can(tmp_p
 
 async def test_a_file_that_cannot_be_read_raises(tmp_path: Path) -> None:
     (tmp_path / "entries.db").write_bytes(b"no database" * 1000)
-    entry_log = SqliteEntryLog(tmp_path / "entries.db")
+    entry_log = SqliteEntryLog(tmp_path / "entries.db", SEALER)
 
     with pytest.raises(StageUnavailableError, match="DatabaseError"):
         await follow(entry_log, 1)
@@ -107,7 +108,7 @@ async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "entries.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    entry_log = SqliteEntryLog(path)
+    entry_log = SqliteEntryLog(path, SEALER)
 
     with pytest.raises(StageUnavailableError):
         await follow(entry_log, 1)
@@ -116,12 +117,12 @@ async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 
 async def test_rows_that_are_no_events_are_counted_and_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "entries.db"
-    first = SqliteEntryLog(path)
+    first = SqliteEntryLog(path, SEALER)
     first.append(stored(1))
     await first.close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("INSERT INTO event (at, entry, written) VALUES (?, 2, ?)", (time.time(), b"none"))
-    second = SqliteEntryLog(path)
+        connection.execute("INSERT INTO event (at, entry, sealed) VALUES (?, 2, ?)", (time.time(), b"none"))
+    second = SqliteEntryLog(path, SEALER)
 
     assert [one.event for one in await follow(second, 1)] == [stored(1)]
     assert second.failed == 1
@@ -130,7 +131,7 @@ async def test_rows_that_are_no_events_are_counted_and_passed_over(tmp_path: Pat
 
 async def test_more_than_may_wait_is_lost_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 3)
-    entry_log = SqliteEntryLog(tmp_path / "entries.db")
+    entry_log = SqliteEntryLog(tmp_path / "entries.db", SEALER)
     for number in range(5):
         entry_log.append(stored(number))
     complaint = entry_log.complaint
@@ -141,8 +142,61 @@ async def test_more_than_may_wait_is_lost_and_counted(tmp_path: Path, monkeypatc
 
 
 async def test_a_closed_log_cannot_be_trimmed(tmp_path: Path) -> None:
-    entry_log = SqliteEntryLog(tmp_path / "entries.db")
+    entry_log = SqliteEntryLog(tmp_path / "entries.db", SEALER)
     await entry_log.close()
 
     with pytest.raises(StageUnavailableError, match="closed"):
         await entry_log.trim(5.0)
+
+
+async def test_nothing_of_a_reading_stands_in_the_file(tmp_path: Path) -> None:
+    entry_log = SqliteEntryLog(tmp_path / "entries.db", SEALER)
+    entry_log.append(stored())
+    await follow(entry_log, 1)
+
+    assert SECRET not in _bytes_in(tmp_path)
+    await entry_log.close()
+
+
+async def test_events_of_another_key_are_counted_and_dropped(tmp_path: Path) -> None:
+    before = SqliteEntryLog(tmp_path / "entries.db", OTHER_SEALER)
+    before.append(stored(1))
+    await before.close()
+    after = SqliteEntryLog(tmp_path / "entries.db", SEALER)
+    after.append(stored(2))
+
+    found = await follow(after, 1)
+    await after.close()
+
+    assert [one.event for one in found] == [stored(2)]
+    assert after.failed == 1
+    with closing(sqlite3.connect(tmp_path / "entries.db")) as connection:
+        assert connection.execute("SELECT entry FROM event").fetchall() == [(2,)]
+
+
+async def test_an_event_in_the_place_of_another_does_not_open(tmp_path: Path) -> None:
+    first = SqliteEntryLog(tmp_path / "entries.db", SEALER)
+    for number in (1, 2):
+        first.append(stored(number))
+    await first.close()
+    with closing(sqlite3.connect(tmp_path / "entries.db")) as connection, connection:
+        connection.execute("UPDATE event SET sealed = (SELECT sealed FROM event WHERE seq = 1) WHERE seq = 2")
+    second = SqliteEntryLog(tmp_path / "entries.db", SEALER)
+
+    assert [one.event for one in await follow(second, 1)] == [stored(1)]
+    assert second.failed == 1
+    await second.close()
+
+
+async def test_numbers_go_on_where_the_last_ones_were_dropped(tmp_path: Path) -> None:
+    first = SqliteEntryLog(tmp_path / "entries.db", SEALER, lambda: 5.0)
+    first.append(stored(1))
+    await first.close()
+    second = SqliteEntryLog(tmp_path / "entries.db", SEALER)
+    await second.trim(6.0)
+    second.append(stored(2))
+    await follow(second, 1)
+    await second.close()
+
+    with closing(sqlite3.connect(tmp_path / "entries.db")) as connection:
+        assert connection.execute("SELECT seq FROM event").fetchall() == [(2,)]
