@@ -13,6 +13,7 @@ from gateway.experiments.feedback import Recollection
 from gateway.experiments.shared import SharedRecollection
 from gateway.flights.once.base import OnceStore
 from gateway.sealing import Sealer
+from gateway.state.cached import CacheStores
 from gateway.state.learning import LearningStore
 from gateway.stored.base import ResponseStore
 from gateway.stored.memory import MemoryResponseStore
@@ -76,6 +77,7 @@ class State:
         learning: what the router has learned.
         memory: requests that feedback may still come for.
         once: answers by idempotency key.
+        cached: opens what a cache keeps, when there is one.
         replicas: who shares the state; None where nobody can.
     """
 
@@ -89,10 +91,11 @@ class State:
         learning: LearningStore,
         memory: Recollection | SharedRecollection,
         once: OnceStore,
+        cached: CacheStores,
         replicas: Sharing | None = None,
     ) -> None:
         self.keys, self.holds, self.ledger, self.stored, self.replicas = keys, holds, ledger, stored, replicas
-        self.learning, self.memory, self.once = learning, memory, once
+        self.learning, self.memory, self.once, self.cached = learning, memory, once, cached
 
     def tasks(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield what is to run beside requests."""

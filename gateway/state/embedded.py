@@ -9,6 +9,7 @@ from gateway.experiments.feedback import Recollection
 from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.settings import IdempotencySettings
 from gateway.state.base import State, StateSettings, stored_in
+from gateway.state.cached import FileCacheStores, MemoryCacheStores, beside
 from gateway.state.learning import FileLearning
 from gateway.state.recovery import settle_recovered
 from gateway.stored.sqlite import SqliteResponseStore
@@ -34,8 +35,9 @@ def open_embedded(settings: StateSettings) -> State:
         keys=open_key_store(settings.address, settings.organisation),
         holds=holds,
         ledger=ledger,
-        stored=stored_in(SqliteResponseStore(path.with_name(f"{path.stem}.responses{path.suffix or '.db'}")), settings),
+        stored=stored_in(SqliteResponseStore(beside(path, "responses")), settings),
         learning=FileLearning(path.with_suffix(".router")),
         memory=Recollection(),
         once=MemoryOnceStore(IdempotencySettings()),
+        cached=FileCacheStores(path, settings.sealer) if settings.encryption_key else MemoryCacheStores(),
     )

@@ -11,10 +11,11 @@ from gateway.flights.once.base import OnceStore
 from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.once.redis import RedisOnceStore
 from gateway.flights.settings import IdempotencySettings
-from gateway.redis.address import parse_address
+from gateway.redis.address import RedisAddress, parse_address
 from gateway.redis.connection import RedisConnection
 from gateway.redis.slot import slot_key
 from gateway.state.base import State, StateSettings, stored_in
+from gateway.state.cached import CacheStores, MemoryCacheStores, SharedCacheStores
 from gateway.state.learning import SharedLearning
 from gateway.stored.redis import RedisResponseStore
 from policies.catalogue import open_key_store
@@ -53,6 +54,7 @@ def open_shared(settings: StateSettings) -> State:
         learning=SharedLearning(connection, name),
         memory=SharedRecollection(Recollection(), of_records, name),
         once=_once(of_records, settings),
+        cached=_cached(address, connection, settings),
         replicas=replicas,
     )
 
@@ -63,3 +65,9 @@ def _once(connection: RedisConnection, settings: StateSettings) -> OnceStore:
     if settings.encryption_key is None:
         return MemoryOnceStore(kept)
     return RedisOnceStore(connection, settings.organisation, kept, settings.sealer(b"idempotency"))
+
+
+def _cached(address: RedisAddress, connection: RedisConnection, settings: StateSettings) -> CacheStores:
+    if settings.encryption_key is None:
+        return MemoryCacheStores()
+    return SharedCacheStores(address, connection, settings.organisation, settings.sealer)
