@@ -21,11 +21,16 @@ Build = Callable[[], Form]
 Spawn = Callable[[Build], "Future[Form]"]
 """Runs a function on a thread, such as the `submit` of an executor."""
 
+_Rows = tuple[Sequence[int], "NDArray[np.int8]"]
+"""n ids with their rows, (n, d)."""
+
+Export = Callable[[], _Rows]
+
 _Changes = dict[int, "NDArray[np.int8] | None"]
 """Rows that were added, and None for what was removed, oldest first."""
 
-MOST_AT_ONCE: Final = 32
-"""Changes that a call makes to a finished graph before it is taken into use: 10 ms at most. More go to the thread."""
+MOST_AT_ONCE: Final = 12
+"""Changes that a call makes to a finished graph before it is taken into use: 4 ms at most. More go to the thread."""
 
 
 class _Building:
@@ -116,22 +121,15 @@ class GrowingIndex:
         """
         if rows.shape != (len(ids), self._dimension):
             raise ValueError(f"rows of shape {rows.shape} for {len(ids)} ids of {self._dimension}")
-        if len(self._form):
-            new = [place for place, entry_id in enumerate(ids) if entry_id not in self._form]
-            ids, rows = [ids[place] for place in new], rows[new]
         if self._building is not None:
-            for entry_id, row in zip(ids, rows, strict=True):
+            for entry_id, row in zip(*self._new(ids, rows), strict=True):
                 if entry_id not in self._building.changed:
                     self._building.note(entry_id, row)
             self._building.extra_bytes += len(ids) * (self._dimension + ENTRY_BYTES)
         elif isinstance(self._form, ExactIndex) and len(self._form) + len(ids) <= self._settings.exact_up_to:
-            self._form.extend(ids, rows)
+            self._form.extend(*self._new(ids, rows))
         else:
-            if len(self._form):
-                kept, held = self._form.export()
-                build = partial(_build, self._dimension, [*ids, *kept], np.concatenate([rows, held]))
-            else:
-                build = partial(_build, self._dimension, ids, rows)
+            build = partial(_build, self._dimension, (ids, rows), self._held())
             self._begin(build, len(ids) * (self._dimension + ENTRY_BYTES))
 
     def search(self, vector: Vector, k: int) -> Found:
@@ -164,6 +162,16 @@ class GrowingIndex:
         elif len(self._form) >= self._retry_at and self._is_outgrown():
             self._begin(self._rebuild())
 
+    def _new(self, ids: Sequence[int], rows: NDArray[np.int8]) -> _Rows:
+        return _without(ids, rows, self._form.oldest(len(self._form)))
+
+    def _held(self) -> Export:
+        """Return what exports the form there is, on a thread: a small one is copied at once, a graph by the thread."""
+        if isinstance(self._form, HnswIndex):
+            return self._form.export
+        exported = self._form.export()
+        return lambda: exported
+
     def _is_outgrown(self) -> bool:
         bound = self._settings.exact_up_to
         if isinstance(self._form, ExactIndex):
@@ -172,7 +180,7 @@ class GrowingIndex:
 
     def _rebuild(self) -> Build:
         if isinstance(self._form, ExactIndex):
-            return partial(_build, self._dimension, *self._form.export())
+            return partial(_build, self._dimension, ((), np.empty((0, self._dimension), np.int8)), self._held())
         # Half of the bound, so that no scope goes to and fro between the forms.
         least = self._settings.exact_up_to // 2
         return partial(_rebuild, self._dimension, self._form, least)
@@ -198,10 +206,22 @@ class GrowingIndex:
         self._building, self._retry_at = None, 2 * len(self._form)
 
 
-def _build(dimension: int, ids: Sequence[int], rows: NDArray[np.int8]) -> Form:
+def _build(dimension: int, loaded: _Rows, held: Export) -> Form:
+    """Make a graph of rows that were written down earlier, and of those that are here already."""
+    ids, rows = held()
     form = HnswIndex(dimension)
+    form.extend(*_without(*loaded, ids))
     form.extend(ids, rows)
     return form
+
+
+def _without(ids: Sequence[int], rows: NDArray[np.int8], held: Sequence[int]) -> _Rows:
+    """Return the ids that are not held, and their rows."""
+    known = set(held)
+    if known.isdisjoint(ids):
+        return ids, rows
+    new = [place for place, entry_id in enumerate(ids) if entry_id not in known]
+    return [ids[place] for place in new], rows[new]
 
 
 def _rebuild(dimension: int, old: HnswIndex, least: int) -> Form:

@@ -9,10 +9,10 @@ import msgspec
 
 from cache.semantic.barred import pair_of
 from cache.semantic.base import Found, Missed, Payloads
-from cache.semantic.entries import Kept
 from cache.semantic.readings import restore
 from cache.semantic.replica import Replica
 from cache.semantic.search import Search
+from cache.semantic.shelf import Kept
 from cache.verifier.choice import LOOKED_AT, Choice, Neighbour, choose
 from cache.verifier.reader import read
 from cache.verifier.reading import Reading

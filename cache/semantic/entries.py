@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,60 +14,15 @@ from cache.index.growing import Spawn
 from cache.index.hnsw import ENTRY_BYTES
 from cache.index.scoped import Evicted, ScopedIndex
 from cache.index.settings import IndexSettings
-from cache.semantic.hints import EVERYTHING, hints_of, is_plausible
-from cache.semantic.readings import restore
+from cache.semantic.hints import Clues, clues_of
+from cache.semantic.shelf import Kept, Shelf, clues_in
 from cache.verifier.reading import Reading
-
-_ENTRY_BYTES: Final = 300
-"""What an entry takes here besides its two texts: the record, its id, its times, and its place (measured)."""
-
-_SCOPE_BYTES: Final = 900
-"""What a scope takes here when it is empty: its places, and its hints once some words are known."""
 
 _WAITING_BYTES: Final = ENTRY_BYTES + 40
 """What a row that waits for the end of loading is counted with, besides its length: its later place in a graph."""
 
-HINTED: Final = 256
-"""Entries of a scope from which on anything is plausible, as its hints would say so of most questions anyway."""
-
-
-class Kept(msgspec.Struct, frozen=True, gc=False):
-    """What is known of an entry besides its vector.
-
-    Attributes:
-        reading: as `cache.semantic.readings.shrink` made it.
-        answer, stored_at, expires_at: as in `Stored`.
-    """
-
-    reading: bytes
-    answer: bytes
-    stored_at: float
-    expires_at: float
-
-    @property
-    def size(self) -> int:
-        """Return about how many bytes of memory it takes."""
-        return _ENTRY_BYTES + len(self.reading) + len(self.answer)
-
-
-class _Shelf:
-    """The entries of one scope by their ids, the oldest first.
-
-    Attributes:
-        waiting: ids whose rows are not in the index yet; `rows` has the rows.
-    """
-
-    __slots__ = ("hints", "kept", "rows", "waiting")
-
-    def __init__(self) -> None:
-        self.kept: dict[int, Kept] = {}
-        self.hints = 0
-        self.waiting = array("q")
-        self.rows = bytearray()
-
-    def note(self, reading: Reading) -> None:
-        """Take in what words a new entry has."""
-        self.hints = EVERYTHING if len(self.kept) > HINTED else self.hints | hints_of(reading)
+_CLEARED_AT_ONCE: Final = 256
+"""Entries of a scope that had to go which a call gives back to the system: 0.1 ms. All of a large one take 60 ms."""
 
 
 class ScopedEntries:
@@ -76,7 +30,8 @@ class ScopedEntries:
 
     Entries of different scopes never meet: each scope has an index and a shelf of its own. When all together take more
     than the bound, the scope that was not searched or added to for longest goes as a whole; if that is the last, its
-    oldest entries go. What has gone from here may still stand in the log.
+    oldest entries go. What has gone from here may still stand in the log. A large scope that goes is not counted any
+    more, but given back to the system bit by bit with the calls that follow, so that none takes long.
 
     Args:
         dimension: length of a vector.
@@ -89,8 +44,9 @@ class ScopedEntries:
         self._exact_up_to = settings.exact_up_to
         self._max_bytes = settings.max_mb * 2**20
         self._index = ScopedIndex(dimension, settings, spawn)
-        self._shelves: dict[bytes, _Shelf] = {}
-        self._kept_bytes = self._count = 0
+        self._shelves: dict[bytes, Shelf] = {}
+        self._going: list[Shelf] = []
+        self._shelf_bytes = self._count = 0
         self.evicted = 0
 
     def __len__(self) -> int:
@@ -104,16 +60,16 @@ class ScopedEntries:
     @property
     def size(self) -> int:
         """Return about how many bytes of memory all entries take. A graph being built is not counted."""
-        return self._index.bytes + self._kept_bytes
+        return self._index.bytes + self._shelf_bytes
 
     def holds(self, scope: bytes) -> bool:
         """Tell whether a scope has entries."""
         return scope in self._shelves
 
     def is_plausible(self, scope: bytes, reading: Reading) -> bool:
-        """Tell whether a scope may hold something like a question."""
+        """Tell whether a scope may hold something like a question; see `cache.semantic.hints`."""
         shelf = self._shelves.get(scope)
-        return shelf is not None and is_plausible(reading, shelf.hints)
+        return shelf is not None and shelf.hints.is_plausible(clues_of(reading))
 
     def add(self, scope: bytes, entry_id: int, kept: Kept, row: NDArray[np.int8], reading: Reading) -> None:
         """Keep an entry, in 0.02 to 0.3 ms; one of the same id in the scope is replaced.
@@ -129,13 +85,14 @@ class ScopedEntries:
             ValueError: the row has another length; nothing is changed.
         """
         gone = self._index.add(scope, entry_id, row)
-        self._put(scope, entry_id, kept, reading)
+        self._put(scope, entry_id, kept, clues_of(reading))
         self._make_room(gone)
 
     def extend(self, scope: bytes, entries: Mapping[int, tuple[Kept, NDArray[np.int8]]]) -> None:
         """Keep entries that were written down earlier; of one that is here what is known is renewed if it is older.
 
-        Of a large scope only the first are found before `finish`: its graph is built once, of all of them.
+        Of a large scope only the first are found before `finish`: its graph is built once, of all of them. Those whose
+        readings another version of the reader wrote are left out: the guard could not judge them.
 
         Args:
             scope: exact key.
@@ -145,22 +102,23 @@ class ScopedEntries:
             ValueError: a row has another length; nothing is changed.
         """
         shelf = self._shelves.get(scope)
-        here = shelf.kept if shelf is not None else {}
-        new = {entry_id: entry for entry_id, entry in entries.items() if entry_id not in here}
-        for entry_id in entries.keys() - new.keys():
+        known = shelf.kept if shelf is not None else {}
+        for entry_id in entries.keys() & known.keys():
             self._renew(scope, entry_id, entries[entry_id][0])
+        clues = {entry_id: clues_in(kept) for entry_id, (kept, _) in entries.items() if entry_id not in known}
+        new = [entry_id for entry_id, found in clues.items() if found is not None]
         if not new:
             return
-        rows = np.stack([row for _, row in new.values()])
+        rows = np.stack([entries[entry_id][1] for entry_id in new])
         if rows.shape[1] != self._dimension:
             raise ValueError(f"rows of {rows.shape[1]}, the index holds {self._dimension}")
-        count = len(here)
-        is_waiting = count + len(new) > self._exact_up_to
-        gone = [] if is_waiting else self._index.extend(scope, list(new), rows)
-        for entry_id, (kept, _) in new.items():
-            self._put(scope, entry_id, kept, _hinting(kept) if count <= HINTED else None)
+        is_waiting = len(known) + len(new) > self._exact_up_to
+        gone = [] if is_waiting else self._index.extend(scope, new, rows)
+        for entry_id in new:
+            self._put(scope, entry_id, entries[entry_id][0], clues[entry_id])
         if is_waiting:
-            self._wait(self._shelves[scope], list(new), rows)
+            with self._counting(self._shelves[scope]) as here:
+                here.let_wait(new, rows)
         self._make_room(gone)
 
     def finish(self) -> None:
@@ -168,12 +126,10 @@ class ScopedEntries:
         for scope, shelf in [(scope, shelf) for scope, shelf in self._shelves.items() if shelf.waiting]:
             if self._shelves.get(scope) is not shelf:  # it had to go for the one before it
                 continue
-            ids, rows = shelf.waiting.tolist(), np.frombuffer(shelf.rows, np.int8).reshape(-1, self._dimension)
-            self._kept_bytes -= len(ids) * (self._dimension + _WAITING_BYTES)
-            shelf.waiting, shelf.rows = array("q"), bytearray()
-            places = {entry_id: at for at, entry_id in enumerate(ids) if entry_id in shelf.kept}  # the last of each
-            if places:
-                self._make_room(self._index.extend(scope, list(places), rows[list(places.values())]))
+            with self._counting(shelf):
+                ids, rows = shelf.take_waiting()
+            if len(ids):
+                self._make_room(self._index.extend(scope, ids, rows))
 
     def search(self, scope: bytes, vector: Vector, k: int) -> list[tuple[int, float, Kept]]:
         """Return the nearest entries of a scope, nearest first: id, cosine, and what is known.
@@ -207,69 +163,65 @@ class ScopedEntries:
         self._index.remove(scope, entry_id)  # also one that is on its way into a graph
         return self._drop(scope, entry_id)
 
-    def _put(self, scope: bytes, entry_id: int, kept: Kept, reading: Reading | None) -> None:
-        """Put an entry on its shelf; without its reading anything is plausible from then on."""
+    def _put(self, scope: bytes, entry_id: int, kept: Kept, clues: Clues | None) -> None:
         self._drop(scope, entry_id)
         shelf = self._shelves.get(scope)
         if shelf is None:
-            shelf = self._shelves[scope] = _Shelf()
-            self._kept_bytes += _SCOPE_BYTES
-        shelf.kept[entry_id] = kept
-        if reading is None:
-            shelf.hints = EVERYTHING
-        else:
-            shelf.note(reading)
-        self._count += 1
-        self._kept_bytes += kept.size
+            shelf = self._shelves[scope] = Shelf(self._dimension + _WAITING_BYTES)
+            self._shelf_bytes += shelf.size
+        with self._counting(shelf):
+            shelf.put(entry_id, kept, clues)
 
     def _renew(self, scope: bytes, entry_id: int, kept: Kept) -> None:
         """Renew what is known of an entry that is here. Its question is the same, and so is its row."""
         if self.is_older(scope, entry_id, kept.stored_at):
-            self._put(scope, entry_id, kept, _hinting(kept))
-
-    def _wait(self, shelf: _Shelf, ids: list[int], rows: NDArray[np.int8]) -> None:
-        shelf.waiting.extend(ids)
-        shelf.rows += rows.tobytes()
-        self._kept_bytes += len(ids) * (self._dimension + _WAITING_BYTES)
+            self._put(scope, entry_id, kept, clues_in(kept))
 
     def _drop(self, scope: bytes, entry_id: int) -> bool:
         shelf = self._shelves.get(scope)
-        kept = None if shelf is None else shelf.kept.pop(entry_id, None)
-        if shelf is None or kept is None:
+        if shelf is None or entry_id not in shelf.kept:
             return False
-        self._count -= 1
-        self._kept_bytes -= kept.size
+        with self._counting(shelf):
+            shelf.drop(entry_id)
         if not shelf.kept:
-            del self._shelves[scope]
-            self._kept_bytes -= _SCOPE_BYTES + len(shelf.waiting) * (self._dimension + _WAITING_BYTES)
+            self._drop_all(scope)
         return True
+
+    def _drop_all(self, scope: bytes) -> None:
+        """Forget what is known of a scope."""
+        shelf = self._shelves.pop(scope, None)
+        if shelf is not None:
+            self._shelf_bytes -= shelf.size
+            self._count -= len(shelf.kept)
+            self._going.append(shelf)
+
+    @contextmanager
+    def _counting(self, shelf: Shelf) -> Iterator[Shelf]:
+        """Give a shelf, and count what is done to it."""
+        count, size = len(shelf.kept), shelf.size
+        yield shelf
+        self._count += len(shelf.kept) - count
+        self._shelf_bytes += shelf.size - size
 
     def _make_room(self, gone: Evicted) -> None:
         """Forget what the index dropped, and more until the bound is kept."""
-        self._forget(gone)
-        if self.size > self._max_bytes:
-            self.finish()
-        while self.size > self._max_bytes:
-            scope = next((scope for scope, _ in self._index.sizes()), None)
-            if scope is None:
-                break
-            shelf = self._shelves.get(scope)
-            if shelf is not None and self._index.scopes == 1:
-                entry_id = next(iter(shelf.kept))
-                self._index.remove(scope, entry_id)
-                self._forget([(scope, entry_id)])
-            else:
-                self._index.drop(scope)
-                self._forget([(scope, entry_id) for entry_id in (shelf.kept if shelf is not None else ())])
-
-    def _forget(self, gone: Iterable[tuple[bytes, int]]) -> None:
         for scope, entry_id in gone:
             self.evicted += self._drop(scope, entry_id)
+        if self.size > self._max_bytes:
+            self.finish()
+        while self.size > self._max_bytes and self._index.scopes:
+            self._evict(next(self._index.sizes())[0])
+        while self._going and self._going[-1].clear(_CLEARED_AT_ONCE):
+            self._going.pop()
 
-
-def _hinting(kept: Kept) -> Reading | None:
-    """Return the reading of an entry, or None where another version of the reader wrote it."""
-    try:
-        return restore(kept.reading)
-    except ValueError:
-        return None
+    def _evict(self, scope: bytes) -> None:
+        """Forget a scope, or its oldest entry if it is the only one."""
+        shelf = self._shelves.get(scope)
+        if shelf is None or self._index.scopes > 1:
+            self._index.drop(scope)
+            self.evicted += len(shelf.kept) if shelf is not None else 0
+            self._drop_all(scope)
+            return
+        entry_id = next(iter(shelf.kept))
+        self._index.remove(scope, entry_id)
+        self.evicted += self._drop(scope, entry_id)

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from cache.calibration.keeper import BudgetKeeper
 from cache.semantic.barred import Barred
 from cache.semantic.base import Found
-from cache.semantic.entries import Kept, ScopedEntries
+from cache.semantic.entries import ScopedEntries
 from cache.semantic.events import Deleted, Judged, Stored, Written
 from cache.semantic.logs.base import EntryLog
 from cache.semantic.memory import give_back
 from cache.semantic.readings import restore
 from cache.semantic.served import Served
+from cache.semantic.shelf import Kept
 from cache.verifier.reading import Reading
 from gateway.domain.errors import StageUnavailableError
 

@@ -21,9 +21,9 @@ from tests.support.semantic import (
     CAPITAL,
     DIMENSION,
     EGG,
-    NO_EGG,
     SCOPE,
     THE_EGG,
+    WHY_EGG,
     BrokenLog,
     DictPayloads,
     MemoryLog,
@@ -124,7 +124,7 @@ async def test_no_other_scope_is_answered(cache: SemanticCache, payloads: DictPa
 async def test_what_a_rule_refuses_is_missed_under_its_name(cache: SemanticCache, payloads: DictPayloads) -> None:
     await keep(cache, payloads, 7, EGG)
 
-    assert await reason(cache, NO_EGG) == "negation"
+    assert await reason(cache, WHY_EGG) == "wh-words"
 
 
 async def test_a_question_without_a_common_word_does_not_wait_for_its_vector(payloads: DictPayloads) -> None:
@@ -172,9 +172,9 @@ async def test_the_vector_of_a_miss_is_made_once(
     cache: SemanticCache, payloads: DictPayloads, fake: FakeEmbedder
 ) -> None:
     await keep(cache, payloads, 7, EGG)
-    await keep(cache, payloads, 8, NO_EGG)
+    await keep(cache, payloads, 8, WHY_EGG)
 
-    assert fake.asked == [EGG, NO_EGG]
+    assert fake.asked == [EGG, WHY_EGG]
 
 
 async def test_asking_a_search_again_gives_the_same_and_counts_once(
@@ -193,7 +193,7 @@ async def test_a_vector_that_takes_too_long_is_a_miss_and_still_of_use(payloads:
     slow.gate.set()
     await keep(cache, payloads, 7, EGG)
     slow.gate.clear()
-    search = cache.begin(SCOPE, NO_EGG)
+    search = cache.begin(SCOPE, WHY_EGG)
     missed = await search.result(0.0)
     slow.gate.set()
 
@@ -209,7 +209,7 @@ async def test_a_vector_that_was_given_up_is_made_anew_for_the_entry(payloads: D
     slow.gate.set()
     await keep(cache, payloads, 7, EGG)
     slow.gate.clear()
-    search = cache.begin(SCOPE, NO_EGG)
+    search = cache.begin(SCOPE, WHY_EGG)
 
     assert await search.result(5.0) == Missed("late")
     slow.gate.set()
@@ -234,7 +234,7 @@ async def test_an_embedder_that_fails_is_a_miss(
     fake.error = error
 
     assert await reason(cache, THE_EGG) == why
-    assert not await keep(cache, payloads, 8, NO_EGG)
+    assert not await keep(cache, payloads, 8, WHY_EGG)
     assert cache.counts[why] == 2
     assert cache.not_added == 1
 

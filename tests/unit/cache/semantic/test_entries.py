@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -10,8 +12,9 @@ from numpy.typing import NDArray
 from cache.index.growing import Build, Form
 from cache.index.rows import pack
 from cache.index.settings import IndexSettings
-from cache.semantic.entries import HINTED, Kept, ScopedEntries
+from cache.semantic.entries import ScopedEntries
 from cache.semantic.readings import shrink
+from cache.semantic.shelf import Kept
 from cache.verifier.reader import read
 from tests.support.embedding import unit_rows
 
@@ -32,6 +35,10 @@ def at_once(build: Build) -> Future[Form]:
 @pytest.fixture
 def entries() -> ScopedEntries:
     return ScopedEntries(D, IndexSettings(max_mb=4, exact_up_to=100), at_once)
+
+
+def kept_of(text: str) -> Kept:
+    return Kept(shrink(read(text)), text.encode(), 1000.0, 2000.0)
 
 
 def some(ids: range) -> dict[int, tuple[Kept, NDArray[np.int8]]]:
@@ -261,10 +268,54 @@ def test_what_was_loaded_is_plausible_as_well(entries: ScopedEntries) -> None:
     assert not entries.is_plausible(A, read("What is the capital of Chile?"))
 
 
-def test_in_a_large_scope_or_one_that_cannot_be_read_everything_is_plausible(entries: ScopedEntries) -> None:
-    capital = read("What is the capital of Chile?")
-    entries.extend(A, some(range(HINTED + 50)))
-    entries.extend(B, {1: (Kept(b"of another version", b"", 1.0, 2.0), ROWS[1])})
+def test_in_a_large_scope_too_one_entry_must_share_the_words(entries: ScopedEntries) -> None:
+    entries.extend(A, some(range(300)))
+    for one, text in enumerate(["Who was king of Spain?", "What is the capital of Chile?"], 300):
+        entries.add(A, one, kept_of(text), ROWS[one], read(text))
 
-    assert entries.is_plausible(A, capital)
-    assert entries.is_plausible(B, capital)
+    assert entries.is_plausible(A, read("Which is Chile's capital?"))
+    assert not entries.is_plausible(A, read("What do penguins eat in the wild?"))
+
+
+def test_what_was_removed_is_not_plausible_any_more(entries: ScopedEntries) -> None:
+    entries.extend(A, some(range(3)))
+    entries.add(A, 7, kept_of("What is the capital of Chile?"), ROWS[7], read("What is the capital of Chile?"))
+
+    entries.remove(A, 7)
+
+    assert not entries.is_plausible(A, read("What is the capital of Chile?"))
+    assert entries.is_plausible(A, READING)
+
+
+def test_what_another_version_of_the_reader_wrote_is_left_out(entries: ScopedEntries) -> None:
+    old = Kept(b"of another version", b"", 1.0, 2.0)
+
+    entries.extend(A, {1: (old, ROWS[1]), 2: (KEPT, ROWS[2])})
+    entries.extend(B, {3: (old, ROWS[3])})
+
+    assert (len(entries), nearest(entries, A, 2), entries.holds(B)) == (1, 2, False)
+
+
+def test_words_are_counted_in_the_size(entries: ScopedEntries) -> None:
+    entries.add(A, 1, KEPT, ROWS[1], read("Is it?"))
+    entries.add(B, 2, KEPT, ROWS[2], read("Is it?"))
+    blank = entries.size
+    entries.remove(A, 1)
+
+    entries.add(A, 1, KEPT, ROWS[1], READING)
+
+    assert entries.size > blank
+
+
+def test_a_large_scope_that_had_to_go_is_cleared_by_later_calls(entries: ScopedEntries) -> None:
+    small = ScopedEntries(D, IndexSettings(max_mb=1), at_once)
+    small.extend(A, some(range(1000)))
+    kept = weakref.ref(small._shelves[A])
+    small.extend(B, some(range(1000, 2200)))
+    assert not small.holds(A)
+
+    for one in range(2200, 2210):
+        small.add(C, one, KEPT, ROWS[one], READING)
+
+    gc.collect()
+    assert kept() is None

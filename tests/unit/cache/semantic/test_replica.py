@@ -128,22 +128,14 @@ async def test_scopes_that_are_not_read_yet_are_missed_as_warming_and_own_entrie
         stored(model=identity_digest("other")),
         stored(expires_at=1.0),
         Stored(SCOPE, 7, MODEL, b"short", shrink(read(EGG)), b"", 1.0, FAR_AWAY),
+        Stored(SCOPE, 7, MODEL, pack(embedder().vector(EGG)).tobytes(), b"?", b"", 1.0, FAR_AWAY),
     ],
-    ids=["of another model", "expired", "of another length"],
+    ids=["of another model", "expired", "of another length", "of another version of the reader"],
 )
 async def test_what_is_of_no_use_is_skipped(payloads: DictPayloads, event: Event) -> None:
     cache = await warmed(make_cache(MemoryLog(lines(event, stored(8, scope=b"another"))), payloads=payloads))
 
     assert (len(cache.entries), cache.entries.holds(SCOPE)) == (1, False)
-    await cache.close()
-
-
-async def test_an_entry_of_another_version_of_the_reader_is_forgotten_when_it_is_found(payloads: DictPayloads) -> None:
-    old = Stored(SCOPE, 7, MODEL, pack(embedder().vector(EGG)).tobytes(), b"?", b"", 1.0, FAR_AWAY)
-    cache = await warmed(make_cache(MemoryLog(lines(old)), payloads=payloads))
-
-    assert await ask(cache) == Missed("empty", -1.0, threshold_for(0.01))
-    assert len(cache.entries) == 0
     await cache.close()
 
 
