@@ -48,7 +48,10 @@ class Ledger(msgspec.Struct, kw_only=True):
         requests: look-ups, halved with `hits` when there are very many.
         hits: of these.
         shift: what is added to the threshold of the table.
-        audits_since_move: since `shift` last changed.
+        audits_since_move, wrong_since_move: audits since `shift` last changed, and those of them that did not agree.
+            Only these are a fair sample of the hits there are now: before a threshold went down, none of those that
+            came with it was audited.
+        requests_since_move, hits_since_move: look-ups since then.
     """
 
     right: list[int] = msgspec.field(default_factory=lambda: [0] * BINS)
@@ -57,6 +60,9 @@ class Ledger(msgspec.Struct, kw_only=True):
     hits: int = 0
     shift: float = 0.0
     audits_since_move: int = 0
+    wrong_since_move: int = 0
+    requests_since_move: int = 0
+    hits_since_move: int = 0
 
     def count(self, *, is_hit: bool) -> None:
         """Count a look-up."""
@@ -65,6 +71,11 @@ class Ledger(msgspec.Struct, kw_only=True):
         if self.requests > _MOST_REQUESTS:
             self.requests //= 2
             self.hits //= 2
+        self.requests_since_move += 1
+        self.hits_since_move += is_hit
+        if self.requests_since_move > _MOST_REQUESTS:
+            self.requests_since_move //= 2
+            self.hits_since_move //= 2
 
     def audit(self, similarity: float, *, is_right: bool) -> None:
         """Count a hit that was checked.
@@ -75,6 +86,10 @@ class Ledger(msgspec.Struct, kw_only=True):
         """
         (self.right if is_right else self.wrong)[_bin(similarity)] += 1
         self.audits_since_move += 1
+        self.wrong_since_move += not is_right
+        if self.audits_since_move > MOST_AUDITS:
+            self.audits_since_move //= 2
+            self.wrong_since_move -= self.wrong_since_move // 2
         if sum(self.right) + sum(self.wrong) > MOST_AUDITS:
             self.right = [count // 2 for count in self.right]
             self.wrong = [count - count // 2 for count in self.wrong]  # rounded up: errors are forgotten last
@@ -82,7 +97,8 @@ class Ledger(msgspec.Struct, kw_only=True):
     def move(self, by: float, lowest: float, highest: float) -> None:
         """Change the shift, within bounds."""
         self.shift = min(max(self.shift + by, lowest), highest)
-        self.audits_since_move = 0
+        self.audits_since_move = self.wrong_since_move = 0
+        self.requests_since_move = self.hits_since_move = 0
 
     def audits_from(self, threshold: float) -> tuple[int, int]:
         """Return how many audits there were of hits at least this alike, and how many were wrong."""
@@ -94,6 +110,12 @@ class Ledger(msgspec.Struct, kw_only=True):
         """Return the share of look-ups that were hits, or what is assumed while there were fewer than 100."""
         return unknown if self.requests < 100 else max(self.hits, 1) / self.requests
 
+    def hit_rate_now(self, unknown: float) -> float:
+        """Return the share of look-ups that are hits at the threshold of now, or of all as long as there were few."""
+        if self.requests_since_move < 100:
+            return self.hit_rate(unknown)
+        return max(self.hits_since_move, 1) / self.requests_since_move
+
     def measured(self, threshold: float, unknown_hit_rate: float) -> FalseHits:
         """Return the rate of false hits at a threshold, and its bound."""
         audits, wrong = self.audits_from(threshold)
@@ -103,14 +125,18 @@ class Ledger(msgspec.Struct, kw_only=True):
         return FalseHits(audits=audits, wrong=wrong, hit_rate=rate, rate=share * rate, bound=bound)
 
     def is_over(self, threshold: float, allowed_share: float) -> bool:
-        """Return whether audits say, with a confidence of 0.95, that more hits are wrong than may be."""
-        audits, wrong = self.audits_from(threshold)
-        return lower_bound(wrong, audits) > allowed_share
+        """Return whether audits say, with a confidence of 0.95, that more hits are wrong than may be.
 
-    def is_under(self, threshold: float, allowed_share: float) -> bool:
-        """Return whether audits say, with a confidence of 0.95, that no more hits are wrong than may be."""
+        Those of all time at this likeness say it, or those since the last move.
+        """
         audits, wrong = self.audits_from(threshold)
-        return upper_bound(wrong, audits) <= allowed_share
+        if lower_bound(wrong, audits) > allowed_share:
+            return True
+        return lower_bound(self.wrong_since_move, self.audits_since_move) > allowed_share
+
+    def is_under(self, allowed_share: float) -> bool:
+        """Return whether audits since the last move say, with a confidence of 0.95, that no more hits are wrong."""
+        return upper_bound(self.wrong_since_move, self.audits_since_move) <= allowed_share
 
 
 def _bin(similarity: float) -> int:

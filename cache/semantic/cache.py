@@ -14,7 +14,6 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from cache.calibration.keeper import BudgetKeeper
-from cache.calibration.table import table
 from cache.index.rows import pack
 from cache.index.settings import IndexSettings
 from cache.semantic.barred import Barred
@@ -56,7 +55,8 @@ class SemanticCache:
     """Finds answers to questions that are like earlier ones, inside an exact scope. For one event loop.
 
     A request begins a search, waits for its result for a moment, and after a miss adds the answer it got with the same
-    search. It is off where the thresholds were measured with another embedder than the one that serves.
+    search. It is off where the keeper's thresholds were measured with another embedder than the one that serves; a
+    keeper without a table goes with any.
 
     Args:
         embedder: not closed with this.
@@ -87,7 +87,7 @@ class SemanticCache:
         self._embedder, self._log, self._payloads, self._keeper = embedder, entry_log, payloads, keeper
         self._settings, self._clock = settings or SemanticSettings(), clock
         self.verifier = verifier or Verifier()
-        self._mismatch = _mismatch(embedder)
+        self._mismatch = _mismatch(embedder, keeper)
         self._fault = ""
         self._vectors = Vectors(embedder, self._settings.background_ms / 1000)
         self._model = identity_digest(embedder.identity)
@@ -276,8 +276,7 @@ class SemanticCache:
         self._fault = complaint
 
 
-def _mismatch(embedder: Embedder) -> str:
-    measured = table().embedder
-    if embedder.identity == measured:
+def _mismatch(embedder: Embedder, keeper: BudgetKeeper) -> str:
+    if not keeper.is_measured or keeper.embedder == embedder.identity:
         return ""
-    return f"thresholds were measured with {measured}, not with {embedder.identity}: the semantic cache is off"
+    return f"thresholds were measured with {keeper.embedder}, not with {embedder.identity}: the semantic cache is off"

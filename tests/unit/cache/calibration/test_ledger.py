@@ -80,5 +80,46 @@ def test_a_move_stays_within_its_bounds() -> None:
 def test_evidence_is_judged_by_its_bounds() -> None:
     assert audited(90, 10).is_over(0.8, 0.05)
     assert not audited(95, 5).is_over(0.8, 0.05)
-    assert not audited(95, 5).is_under(0.8, 0.05)
-    assert audited(100, 0).is_under(0.8, 0.05)
+    assert not audited(95, 5).is_under(0.05)
+    assert audited(100, 0).is_under(0.05)
+
+
+def test_only_audits_since_the_last_move_speak_for_going_lower() -> None:
+    ledger = audited(300, 0)
+    ledger.move(-0.01, -1, 1)
+    for _ in range(20):
+        ledger.audit(0.9, is_right=True)
+
+    assert not ledger.is_under(0.05)
+
+
+def test_what_a_move_brought_is_not_hidden_by_what_was_right_before() -> None:
+    ledger = audited(300, 0)
+    ledger.move(-0.01, -1, 1)
+    for at in range(20):
+        ledger.audit(0.81, is_right=at >= 5)
+
+    assert ledger.is_over(0.8, 0.05)
+
+
+def test_the_share_of_hits_is_that_since_the_last_move_once_there_were_enough() -> None:
+    ledger = Ledger()
+    for _ in range(1000):
+        ledger.count(is_hit=False)
+    ledger.move(-0.01, -1, 1)
+    before = ledger.hit_rate_now(0.5)
+    for at in range(100):
+        ledger.count(is_hit=at < 30)
+
+    assert before == 0.001
+    assert ledger.hit_rate_now(0.5) == 0.3
+    assert ledger.hit_rate(0.5) == 30 / 1100
+
+
+def test_counts_since_the_last_move_are_halved_too() -> None:
+    ledger = Ledger()
+    for at in range(MOST_AUDITS + 1):
+        ledger.audit(0.9, is_right=at > 0)
+
+    assert ledger.audits_since_move == MOST_AUDITS // 2
+    assert ledger.wrong_since_move == 1

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cache.calibration.keeper import BudgetKeeper
-from cache.calibration.table import threshold_for
+from cache.calibration.table import UNMEASURED, threshold_for
 from cache.semantic.base import Found, Missed
 from cache.semantic.cache import SemanticCache
 from cache.semantic.settings import SemanticSettings
@@ -373,6 +373,18 @@ async def test_another_embedder_than_the_measured_one_turns_it_off(payloads: Dic
     assert not await keep(cache, payloads, 7, EGG)
     assert "other@1+float32" in cache.complaint
     assert other.asked == []
+    await cache.close()
+
+
+async def test_an_embedder_that_nobody_measured_serves_where_the_keeper_has_no_table(payloads: DictPayloads) -> None:
+    other = FakeEmbedder(DIMENSION, identity="other@1+float32")
+    cache = make_cache(payloads=payloads, fake=other, keeper=BudgetKeeper(0.01, table=UNMEASURED))
+    await warmed(cache)
+    await keep(cache, payloads, 7, EGG)
+
+    assert await reason(cache, THE_EGG) == "far"
+    assert (await hit(cache, EGG.upper())).entry_id == 7
+    assert cache.complaint == ""
     await cache.close()
 
 
