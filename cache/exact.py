@@ -96,8 +96,8 @@ class ExactCache:
 
     async def store(
         self, key: bytes, body: bytes, usage: Usage, answered_model: str, about: About | None = None
-    ) -> int:
-        """Keep an answer, and return the number of its entry."""
+    ) -> Entry:
+        """Keep an answer, and return its entry; the number is that of the key."""
         about = about or NOTHING_MORE
         now = self._clock()
         entry = Entry(
@@ -112,18 +112,20 @@ class ExactCache:
             routed_model=about.routed_model,
             cost_microusd=about.cost_microusd,
         )
-        number = number_of(key)
-        await self._backend.put(number, entry)
+        await self._backend.put(number_of(key), entry)
         self._counts["stored"] += 1
-        return number
+        return entry
 
     async def delete(self, entry_id: str) -> bool:
         """Forget an entry by the id that callers see; False where there is none."""
         number = read_id(entry_id)
-        if number is None or not await self._backend.delete(number):
-            return False
-        self._counts["deleted"] += 1
-        return True
+        return number is not None and await self.delete_number(number)
+
+    async def delete_number(self, number: int) -> bool:
+        """Forget an entry by its number; False where there is none."""
+        is_deleted = await self._backend.delete(number)
+        self._counts["deleted"] += is_deleted
+        return is_deleted
 
     async def clear(self, selection: Selection) -> int:
         """Forget some entries; see `Backend.clear`."""

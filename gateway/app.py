@@ -18,12 +18,12 @@ from typing import Any, Final
 
 import msgspec
 
-from cache.catalogue import build_cache
 from gateway import settings as settings_file
 from gateway.alerts.watch import open_watch
 from gateway.attempts.attempts import keep_retries_quiet
 from gateway.bookkeeping import record_expired
-from gateway.caching import CacheStage
+from gateway.caching.opening import Caches
+from gateway.caching.stage import CacheStage
 from gateway.continuity import Continuity
 from gateway.domain.errors import StageUnavailableError
 from gateway.domain.money import PER_MILLION
@@ -145,6 +145,9 @@ class Gateway:
         self._state = _open_state(settings)
         self.keys = self._state.keys
         self._once = build_once(self._state.once)
+        self._caches = Caches(
+            self._state.cached, ask=self._ask_aside, ceiling=self._ceiling_aside, find_upstream=self._find_upstream
+        )
         self._governor = Governor(self._state.holds)
         self.throttle = LoginThrottle()
         log_to = standard_output() if settings.telemetry.log.format == "json" else None
@@ -206,6 +209,7 @@ class Gateway:
         if learned:
             self._learned.traffic.recall(learned)
         self._prepare_scoring()
+        await self._caches.serve(self.current.version.pipeline.cache)
         try:
             yield
         finally:
@@ -216,6 +220,7 @@ class Gateway:
                 await upstream.close()
             await self.alerts.close()
             await self._once.close()
+            await self._caches.close()
             await self._save_learning()
             await self._state.close()
             self.current.telemetry.close()
@@ -276,6 +281,7 @@ class Gateway:
         self._rollout.begin(step)
         self._ring, self._settings = ring, settings
         current.version = version
+        await self._caches.serve(version.pipeline.cache)
         self._has_new_version.set()
         self._tell_of_rollout()
         current.telemetry.reloads["ok"] += 1
@@ -369,8 +375,7 @@ class Gateway:
                 upstreams[name] = build_upstream(name, upstream_settings)
             except (OSError, ssl.SSLError, ValueError) as error:
                 raise SettingsError(f"upstreams.{name}: {error}") from error
-        if served is None or _decides_answers(served) != _decides_answers(settings):
-            self._cache = CacheStage(build_cache(settings.cache))
+        cache = self._build_cache(settings)
         self._prices = PriceTable(prices_of(settings))
         self._upstreams = upstreams
         learned = self._learned.adapted(settings.router, settings.models)
@@ -387,7 +392,7 @@ class Gateway:
             rollout=self._rollout,
             trial=trial,
             router=router,
-            cache=self._cache,
+            cache=cache,
             models=settings.models,
             upstreams=upstreams,
             prices=self._prices,
@@ -400,6 +405,17 @@ class Gateway:
         )
         self._learned = learned
         return Version(settings, pipeline, observation, fingerprint, time.time())
+
+    def _build_cache(self, settings: Settings) -> CacheStage:
+        try:
+            return self._caches.stage(
+                settings.cache, settings.models, settings.aliases, settings.router, settings.upstreams
+            )
+        except ValueError as error:
+            raise SettingsError(f"cache.semantic: {error}") from error
+
+    def _find_upstream(self, name: str) -> Upstream | None:
+        return self._upstreams.get(name)
 
     def _observe(self, settings: Settings) -> Observation:
         """Return what learns from requests; experiments that did not change go on."""
@@ -420,6 +436,12 @@ class Gateway:
         if replaced is None and remembered.failure is not None and remembered.tier is not None:
             traffic, has_failed = self._learned.traffic, score < FAILED_BELOW
             traffic.learn(remembered.kind, remembered.tier, remembered.failure, failed=has_failed)
+        if remembered.entry and score < FAILED_BELOW:
+            self._run_beside(self._purge(remembered.entry))
+
+    async def _purge(self, entry_id: str) -> None:
+        """Forget an answer of the cache that a caller has called bad."""
+        await self.current.version.pipeline.cache.report_wrong(entry_id)
 
     async def _run_experiments(self) -> None:
         """Run the experiments of the settings that are served, and those of the next ones after them."""
@@ -460,7 +482,7 @@ class Gateway:
                 self._rules[name] = found
 
     def _warn_of_restarts(self, settings: Settings) -> None:
-        for name in ("server", "state", "encryption_key", "telemetry"):
+        for name in ("server", "state", "encryption_key", "encryption_keys_before", "telemetry"):
             if getattr(settings, name) != getattr(self._settings, name):
                 log.warning("changes of '%s' take effect with the next start", name)
 
@@ -546,6 +568,7 @@ def _open_state(settings: Settings) -> State:
         organisation=organisation.name,
         on_expiry=organisation.holds.on_expiry,
         encryption_key=settings.encryption_key,
+        earlier_keys=settings.encryption_keys_before,
         ledger_days=ledger.keep_days if ledger else None,
     )
     try:
@@ -555,11 +578,6 @@ def _open_state(settings: Settings) -> State:
         raise SettingsError(f"state: {message}") from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"state: {error}") from error
-
-
-def _decides_answers(settings: Settings) -> tuple[object, ...]:
-    """Return what an answer in the cache depends on besides its request: a change empties the cache."""
-    return settings.cache, settings.models, settings.aliases, settings.router, settings.upstreams
 
 
 def _permits(router: Router, request: ModelRequest, policy: Policy) -> object:

@@ -36,7 +36,7 @@ def record_answer(exchange: Exchange, hold: Hold) -> UsageRecord:
         getattr(exchange.reply, "answered_model", ""),
         exchange.upstream,
         (decision.tier or "none") if decision else "",
-        "" if decision is None else exchange.hit.kind if exchange.hit else exchange.miss_reason,
+        "" if decision is None else exchange.cached,
         exchange.status or _status(exchange),
         exchange.usage,
         cost,

@@ -57,18 +57,18 @@ class Exchange:
         attempts: calls made to models, `retries` among them: those to models that had been asked before.
         aside: models and what they have consumed besides the answer that is given: a call that lost against a faster
             one, an answer without the form that was asked for.
-        is_kept: whether its answer is to be kept for later requests.
         is_replayed: whether its answer was made for another request, which pays for it.
-        noted: the stream of its answer of which what is needed to keep it is noted.
+        shares: the id of the entry that its answer becomes, where that is made by the call of an equal request, which
+            pays for it; empty elsewhere.
         degraded: in which ways the answer is less than what was to be expected, as words for a header.
     """
 
     __slots__ = (
         "_closers", "_settler", "address", "aside", "attempts", "caller", "cost_microusd", "decision", "degraded",
-        "error", "experiment", "first_byte_s", "headers", "held_options", "hit", "hold", "hold_id", "is_kept",
-        "is_replayed", "miss_reason", "noted", "output_limit", "patience", "policy", "query", "reply", "request",
-        "request_id", "reserved_at", "retries", "route", "routed_model", "shape", "started", "status", "subject",
-        "target", "upstream", "upstream_s", "usage", "user", "waited", "wishes",
+        "error", "experiment", "first_byte_s", "headers", "held_options", "hit", "hold", "hold_id", "is_replayed",
+        "miss_reason", "output_limit", "patience", "policy", "query", "reply", "request", "request_id", "reserved_at",
+        "retries", "route", "routed_model", "shape", "shares", "started", "status", "subject", "target", "upstream",
+        "upstream_s", "usage", "user", "waited", "wishes",
     )  # fmt: skip
 
     def __init__(
@@ -93,8 +93,8 @@ class Exchange:
         self.decision: Decision | None = None
         self.hit: Hit | None = None
         self.miss_reason = "off"
-        self.is_kept = self.is_replayed = False
-        self.noted: Reply | None = None
+        self.is_replayed = False
+        self.shares = ""
         self.reply: Reply | None = None
         self.routed_model = ""
         self.upstream = ""
@@ -123,6 +123,24 @@ class Exchange:
     def tier(self) -> str:
         """The tier the request was assigned to, `none` before and for models of no tier."""
         return (self.decision.tier if self.decision else None) or "none"
+
+    @property
+    def kind(self) -> str:
+        """The kind of task that the router saw, empty where it did not look."""
+        grounds = self.decision.grounds if self.decision else None
+        return grounds.kind if grounds else ""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its answer was made for another request, and costs nothing."""
+        return self.hit is not None or bool(self.shares) or self.is_replayed
+
+    @property
+    def cached(self) -> str:
+        """Where its answer came from, in a word: the kind of hit, `shared`, or why there was none."""
+        if self.hit is not None:
+            return self.hit.kind
+        return "shared" if self.shares else self.miss_reason
 
     @property
     def caller_id(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from gateway.caching import CacheStage
+from gateway.caching.likeness import Likeness
+from gateway.caching.stage import CacheStage
 from gateway.domain.money import PER_MILLION
 from gateway.flights.idempotency import Idempotency
 from gateway.state.base import State
@@ -47,12 +48,43 @@ def cache_gauges(stage: CacheStage) -> Iterator[Metric]:
     cache = stage.cache
     if cache is None:
         return
-    kept = {"memory": float(cache.kept_bytes)}
-    yield gauge("tierway_cache_bytes", "What the answers take that are kept.", "place", kept)
+    yield gauge(
+        "tierway_cache_bytes", "What the answers take that are kept.", "part", {"answers": float(cache.kept_bytes)}
+    )
     events = {event: float(count) for event, count in cache.counters().items()}
     yield counter("tierway_cache_events", "What happened to answers that are kept.", "event", events)
     unkept = {reason: float(count) for reason, count in stage.unkept.items()}
     yield counter("tierway_cache_unkept", "Answers that were not kept, by reason.", "reason", unkept)
+    saved = {"cache": stage.saved_usd}
+    yield counter("tierway_cache_saved_usd", "What the answers had cost that were given again.", "part", saved)
+    if stage.likeness is not None:
+        yield from likeness_gauges(stage.likeness)
+
+
+def likeness_gauges(likeness: Likeness) -> Iterator[Metric]:
+    """Yield what became of look-ups by meaning, and how many hits are wrong as far as audits tell."""
+    yield from likeness.audits.gauges()
+    cache = likeness.cache
+    if cache is None:
+        return
+    looked_up = {reason: float(count) for reason, count in (cache.counts + likeness.unlike).items()}
+    yield counter("tierway_semantic_lookups", "Look-ups by meaning, by what came of them.", "result", looked_up)
+    refused = {rule: float(count) for rule, count in cache.verifier.refusals.items()}
+    yield counter("tierway_semantic_refusals", "Near questions that a rule told apart.", "rule", refused)
+    added = {"added": float(cache.added), "not_added": float(cache.not_added)}
+    yield counter("tierway_semantic_added", "Answers that other questions may find.", "result", added)
+    held = {"entries": float(len(cache.entries)), "bytes": float(cache.entries.size)}
+    yield gauge("tierway_semantic_index", "What the index of questions holds in memory.", "unit", held)
+    if likeness.keeper is None:
+        return
+    told = likeness.keeper.measured()
+    text = (
+        "Share of requests answered from a wrong entry: as audited, its bound (confidence 0.95), and the budget."
+    )
+    shares = {"rate": told.rate, "bound": told.bound, "budget": likeness.error_budget}
+    yield gauge("tierway_semantic_false_hits", text, "kind", shares)
+    audited = {"audited": float(told.audits), "wrong": float(told.wrong)}
+    yield gauge("tierway_semantic_audited_hits", "Audits that the share of wrong hits is told from.", "result", audited)
 
 
 def once_gauges(once: Idempotency) -> Iterator[Metric]:

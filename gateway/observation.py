@@ -81,7 +81,7 @@ class Observation:
         if status == CLIENT_CLOSED_REQUEST or (400 <= status < 500 and not is_upstreams):
             return
         failed = exchange.error is not None
-        if exchange.experiment and exchange.hit is None:
+        if exchange.experiment and not exchange.is_given:
             self.experiments.tally.add(
                 exchange.experiment,
                 exchange.target,
@@ -93,7 +93,7 @@ class Observation:
         if failed:
             return
         self._memory.remember(exchange.request_id, _remembered(exchange))
-        if exchange.hit is None and self.experiments.shadows:
+        if not exchange.is_given and self.experiments.shadows:
             self._offer(exchange)
 
     def gauges(self) -> Iterator[Metric]:
@@ -164,6 +164,7 @@ def _remembered(exchange: Exchange) -> Remembered:
         failure=_failure(exchange),
         experiment=exchange.experiment,
         arm=exchange.target if exchange.experiment else "",
+        entry=exchange.hit.entry_id if exchange.hit is not None else "",
     )
 
 

@@ -42,7 +42,7 @@ from gateway.attempts.attempts import Attempts
 from gateway.attempts.checked import CheckedAnswers
 from gateway.attempts.hedging import Hedger
 from gateway.bookkeeping import record_answer, record_aside
-from gateway.caching import CacheStage
+from gateway.caching.stage import CacheStage
 from gateway.ceilings import CeilingTable
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
@@ -182,7 +182,7 @@ class Pipeline:
         exchange.decision = self._route(exchange, request)  # 5
         if isinstance(request, ResponsesRequest):
             request = await self._resume(exchange, caller, request)
-        answer = partial(self._answer_anew, exchange, caller, request, refusal)
+        answer = partial(self._answer_anew, exchange, caller, request, refusal, alone=once_key is not None)
         reply = await (answer() if once_key is None else self._answer_once(exchange, caller, once_key, answer))
         exchange.reply = reply
         if isinstance(reply, PlainReply):
@@ -207,12 +207,16 @@ class Pipeline:
         return flown.reply
 
     async def _answer_anew(
-        self, exchange: Exchange, caller: Caller, request: ModelRequest, refusal: GatewayError | None
+        self, exchange: Exchange, caller: Caller, request: ModelRequest, refusal: GatewayError | None, *, alone: bool
     ) -> Reply:
-        found = await self.cache.look_up(exchange, caller, request)  # 6
-        if found is None and refusal is not None:
-            raise refusal
-        exchange.reply = reply = found or self.cache.note(exchange, await self._answer(exchange, request))  # 7
+        reply, place = await self.cache.look_up(exchange, caller, request)  # 6
+        if reply is None:
+            if refusal is not None:
+                raise refusal
+            answer = partial(self._answer, exchange, request)  # 7
+            asked = answer() if place is None else self.cache.fetch(exchange, request, place, answer, alone=alone)
+            reply = await asked
+        exchange.reply = reply
         if isinstance(request, ResponsesRequest):
             exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
         return reply
@@ -330,7 +334,7 @@ class Pipeline:
         """Charge what was consumed. A failure here is loud, but the answer goes out."""
         hold, reply = exchange.hold, exchange.reply
         assert hold is not None  # noqa: S101  only called once there is one
-        if exchange.hit is not None or exchange.is_replayed:
+        if exchange.is_given:
             pass  # nobody pays twice for an answer
         elif reply is not None and not isinstance(reply, PlainReply):
             self._account(exchange, reply.usage())
@@ -340,7 +344,7 @@ class Pipeline:
             if usage is not NO_USAGE or exchange.aside:
                 self._account(exchange, usage)
         try:
-            if exchange.upstream or exchange.hit is not None:
+            if exchange.upstream or exchange.hit is not None or exchange.shares:
                 # Written down first: what the books say, another process can settle for one that is killed here.
                 noted = None if self._ledger is None else self._ledger.append_now(record_answer(exchange, hold))
                 await hold.settle(exchange.usage, exchange.cost_microusd or 0)

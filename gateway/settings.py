@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from cache.settings import CacheSettings
+from cache.settings import CacheSettings, EmbeddingUpstream
 from gateway.alerts.settings import AlertSettings
 from gateway.domain.money import Price
 from gateway.domain.secret import Secret
@@ -149,8 +149,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `sqlite:////absolute/path`: beside that file, for one process. `redis://host:6379/0`, `rediss://`,
     `redis+sentinel://`, `redis+cluster://` or `unix:///path`: for any number of them. A change takes a restart."""
     encryption_key: Secret | None = None
-    """What responses are sealed with that the gateway keeps for `previous_response_id`, at least 16 characters.
-    Absent: they are kept in memory only, and gone with the process."""
+    """What stored responses, cached answers and other texts are sealed with, at least 16 characters. Absent: nothing
+    that was said is kept but in memory, and that is gone with the process."""
+    encryption_keys_before: tuple[Secret, ...] = ()
+    """Earlier keys, which open what they have sealed: put the old key here when you change `encryption_key`, and take
+    it out when all that it sealed has expired."""
     upstreams: dict[str, AnyUpstream] = {}
     """Who can be asked, by a name of your own."""
     relay: RelaySettings = RelaySettings()
@@ -180,8 +183,8 @@ SECTIONS: Final = (
     OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price,
     RouterSettings, Target, RetrySettings, BreakerSettings, HedgeSettings, OutputSettings, Split, ExperimentSettings,
     ShadowSettings,
-    GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, Budget, UserSettings, LostState,
-    QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
+    GuardSettings, PromptLimits, CacheSettings, EmbeddingUpstream, OrganisationSettings, Limits, Budget, UserSettings,
+    LostState, QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
     TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
@@ -192,10 +195,6 @@ NOT_YET: Final = (
     "guard.tool_arguments",
     "guard.tool_results",
     "guard.restore",
-    "cache.semantic",
-    "cache.error_budget",
-    "cache.embedder",
-    "cache.audit_share",
     "organisation.teams.*.guard",
     "agents",
     "telemetry.otlp",
@@ -402,12 +401,27 @@ def _check_references(settings: Settings) -> None:
     fault = next(faults(settings.organisation), None)
     if fault is not None:
         raise SettingsError(fault)
+    _check_cache(settings)
     relay = settings.relay.upstream
     if relay is not None and not isinstance(settings.upstreams.get(relay), OpenAIUpstream):
         raise SettingsError(f"relay.upstream: no upstream of kind openai is called '{relay}'")
     key = settings.encryption_key
     if key is not None and len(key.reveal()) < _MIN_SECRET_CHARACTERS:
         raise SettingsError(f"encryption_key: at least {_MIN_SECRET_CHARACTERS} characters are needed")
+    if key is None and settings.encryption_keys_before:
+        raise SettingsError("encryption_keys_before: these only open; 'encryption_key' is needed too")
+
+
+def _check_cache(settings: Settings) -> None:
+    cache = settings.cache
+    if cache.semantic is True and not cache.exact:
+        raise SettingsError("cache.semantic: true needs 'cache.exact: true', which keeps the answers")
+    if isinstance(cache.embedder, EmbeddingUpstream):
+        name = cache.embedder.upstream
+        if not isinstance(settings.upstreams.get(name), OpenAIUpstream):
+            raise SettingsError(f"cache.embedder.upstream: no upstream of kind openai is called '{name}'")
+    if cache.audit_judge is not None and cache.audit_judge not in settings.models:
+        raise SettingsError(f"cache.audit_judge: no model is called '{cache.audit_judge}'")
 
 
 def _check_router(settings: Settings) -> None:

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.live import LiveGateway
 from tests.support.scripted_upstream import ScriptedUpstream
 
 StartGateway = Callable[..., LiveGateway]
+
+# Machines that run tests are busy: how long an example takes says nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

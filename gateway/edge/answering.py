@@ -160,6 +160,8 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
         headers.append((b"x-tierway-dropped", dropped.encode("ascii")))
     if exchange.hit is not None:
         headers.append((b"x-tierway-cache", _told(exchange.hit)))
+    elif exchange.shares:
+        headers.append((b"x-tierway-cache", f"shared;1.00;age=0;entry={exchange.shares}".encode()))
     elif exchange.miss_reason != "off":
         headers.append((b"x-tierway-cache", b"miss;" + exchange.miss_reason.encode()))
     if exchange.is_replayed:

@@ -79,4 +79,8 @@ class Current:
 
     def look(self) -> dict[str, str]:
         """Return what does not work as it should at this moment."""
-        return {**self.degraded, **dict(self.state.complaints())}
+        found = {**self.degraded, **dict(self.state.complaints())}
+        likeness = self.version.pipeline.cache.likeness
+        if likeness is not None and likeness.complaint:
+            found["semantic cache"] = f"{likeness.complaint}; answers are given to equal requests only"
+        return found

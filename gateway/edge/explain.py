@@ -98,7 +98,7 @@ def _explanation(exchange: Exchange) -> dict[str, Any]:
         "lacking": decision and dict(decision.lacking),
         "attempts": exchange.attempts,
         "retries": exchange.retries,
-        "cache": exchange.hit.kind if exchange.hit else exchange.miss_reason,
+        "cache": exchange.cached,
         "usage": {field: getattr(usage, field) for field in usage.__struct_fields__},
         "cost_usd": None if cost is None else format_usd(cost).decode(),
         "overhead_ms": round(exchange.overhead_s * 1000, 3),

@@ -223,7 +223,7 @@ def _to_record(exchange: Exchange) -> Record:
         request.stream if request else False,
         (error.code or "") if error else "",
         error.source if error else "",
-        "" if decision is None else exchange.hit.kind if exchange.hit else exchange.miss_reason,
+        "" if decision is None else exchange.cached,
         exchange.attempts,
         None if usage is NO_USAGE else usage,
         exchange.cost_microusd,

@@ -39,6 +39,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=
         failure: the probability that the router gave to the tier's failing, None where it gave none.
         experiment: the alias that was split, empty for none.
         arm: what the alias stood for.
+        entry: of the cache that answered it, empty for none.
     """
 
     organisation: str
@@ -50,6 +51,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=
     failure: float | None = None
     experiment: str = ""
     arm: str = ""
+    entry: str = ""
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from gateway.caching import CacheStage
+from gateway.caching.stage import CacheStage
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.chat import read_chat

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cache.backends.memory import MemoryBackend
-from cache.base import Selection
-from cache.catalogue import build_cache
+from cache.base import Selection, number_of
 from cache.exact import About, ExactCache
 from cache.scope import Grounds
 from cache.settings import CacheSettings
@@ -117,7 +116,8 @@ async def test_a_hit_tells_the_entrys_id_by_which_it_is_deleted() -> None:
 
 async def test_an_entry_found_by_likeness_is_given_within_its_scope_only() -> None:
     house = House()
-    number = await house.cache.store(KEY, b"{}", USAGE, "m", About(scope=b"here"))
+    await house.cache.store(KEY, b"{}", USAGE, "m", About(scope=b"here"))
+    number = number_of(KEY)
 
     hit = await house.cache.entry(number, scope=b"here", similarity=0.94)
 
@@ -171,8 +171,3 @@ async def test_what_happened_is_counted() -> None:
     await house.cache.look_up(KEY)
 
     assert house.cache.counters() == {"miss": 1, "stored": 1, "hit": 1, "too_old": 1, "expired": 1, "failed": 0}
-
-
-@pytest.mark.parametrize("exact", [True, False])
-def test_the_settings_turn_the_cache_on(*, exact: bool) -> None:
-    assert (build_cache(CacheSettings(exact=exact)) is not None) is exact

@@ -11,7 +11,7 @@ from cache.backends.memory import MemoryBackend
 from cache.base import Entry
 from cache.exact import ExactCache
 from cache.settings import CacheSettings
-from gateway.caching import CacheStage
+from gateway.caching.stage import CacheStage
 from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.chat import read_chat

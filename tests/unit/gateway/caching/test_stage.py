@@ -1,123 +1,18 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import asyncio
 from typing import Any
 
 import pytest
 
 from cache.backends.memory import MemoryBackend
-from cache.exact import ExactCache
-from cache.settings import CacheSettings
-from gateway.answers.streamed import NotedStream
-from gateway.caching import CacheStage
+from gateway.caching.stage import CacheStage, Call
 from gateway.domain.chat import read_chat
 from gateway.domain.errors import InvalidRequestError, NotCachedError
-from gateway.domain.usage import Usage
 from gateway.exchange import Exchange
 from gateway.upstreams.base import PlainReply, Reply
 from tests.support.build import caller, chat_body, exchange
-from tests.support.clock import Clock
-
-USAGE = Usage(input_tokens=9, output_tokens=4)
-
-
-def answer(content: str = "Hello there.", finish: str = "stop", **message: Any) -> PlainReply:
-    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
-    whole = {"id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT", "object": "chat.completion", "created": 1, "model": "m"}
-    usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
-    body = json.dumps({**whole, "choices": [choice], "usage": usage}).encode()
-    return PlainReply(body=body, usage=USAGE, answered_model="answered")
-
-
-class Stream:
-    """Gives blocks of events, the last of which may be an error."""
-
-    headers: Sequence[tuple[bytes, bytes]] = ()
-    dropped: tuple[str, ...] | None = None
-    response_id = ""
-    final = b""
-    is_ended = False
-
-    def __init__(self, *blocks: bytes | Exception) -> None:
-        self._blocks = list(blocks)
-
-    async def block(self) -> bytes | None:
-        if not self._blocks:
-            return None
-        block = self._blocks.pop(0)
-        if isinstance(block, Exception):
-            raise block
-        return block
-
-    def usage(self) -> Usage:
-        return USAGE
-
-    async def close(self) -> None:
-        return None
-
-
-def chunk(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    chunk = {"id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT", "object": "chat.completion.chunk", "created": 1}
-    return b"data: " + json.dumps({**chunk, "model": "m", "choices": [choice]}).encode() + b"\n\n"
-
-
-DONE = b"data: [DONE]\n\n"
-WHOLE = (chunk({"role": "assistant", "content": "Hello"}), chunk({"content": " there."}), chunk({}, "stop"), DONE)
-
-
-class House:
-    """A cache stage, and requests that pass through it."""
-
-    def __init__(self, version: str = "", backend: MemoryBackend | None = None, **settings: Any) -> None:
-        self.clock = Clock(1000.0)
-        self.backend = backend or MemoryBackend(2**20)
-        cache = ExactCache(CacheSettings(exact=True, **settings), self.backend, self.clock)
-        self.stage = CacheStage(cache, version)
-
-    async def ask(
-        self,
-        reply: Reply | None = None,
-        *,
-        control: bytes = b"",
-        degraded: bytes = b"",
-        status: int = 200,
-        **fields: Any,
-    ) -> tuple[Exchange, bytes]:
-        """Carry a request through: to an answer that is there, or to `reply`. Return all that was sent."""
-        opened = exchange()
-        opened.headers = {b"x-tierway-cache-control": control} if control else {}
-        opened.request = request = read_chat(chat_body(**fields))
-        opened.route = "chat"
-        found = await self.stage.look_up(opened, caller(), request)
-        if found is None:
-            found = self.stage.note(opened, answer() if reply is None else reply)
-            opened.usage, opened.cost_microusd = USAGE, 20
-        opened.reply = found
-        if degraded:
-            opened.degrade(degraded)
-        sent = await read(found)
-        opened.status = status
-        await opened.close()
-        return opened, sent
-
-
-async def read(reply: Reply) -> bytes:
-    if isinstance(reply, PlainReply):
-        return reply.body
-    blocks = []
-    while block := await reply.block():
-        blocks.append(block)
-    return b"".join(blocks)
-
-
-def said(sent: bytes) -> str:
-    """Return the text of an answer, plain or streamed."""
-    if sent.startswith(b"{"):
-        return str(json.loads(sent)["choices"][0]["message"]["content"])
-    events = [json.loads(line[6:]) for line in sent.split(b"\n") if line.startswith(b"data: {")]
-    return "".join(event["choices"][0]["delta"].get("content") or "" for event in events if event["choices"])
+from tests.support.caching import DONE, WHOLE, House, Stream, answer, chunk, come_true, read, said
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -176,15 +71,21 @@ async def test_an_answer_that_is_less_than_was_to_be_expected_is_not_kept() -> N
     assert house.stage.unkept["degraded"] == 1
 
 
-async def test_a_stream_that_was_left_is_not_kept() -> None:
+@pytest.mark.parametrize("alone", [True, False])
+async def test_a_stream_that_was_left_is_not_kept(*, alone: bool) -> None:
     house = House()
     opened = exchange()
     opened.headers = {}
     opened.request = request = read_chat(chat_body(stream=True))
-    await house.stage.look_up(opened, caller(), request)
-    noted = house.stage.note(opened, Stream(*WHOLE))
-    assert isinstance(noted, NotedStream)
-    await noted.block()
+    _, place = await house.stage.look_up(opened, caller(), request)
+    assert place is not None
+
+    async def call() -> Reply:
+        return Stream(*WHOLE)
+
+    stream = await house.stage.fetch(opened, request, place, call, alone=alone)
+    assert not isinstance(stream, PlainReply)
+    await stream.block()
     opened.status = 200
     await opened.close()
 
@@ -260,16 +161,9 @@ async def test_what_else_an_answer_depends_on_is_part_of_its_key() -> None:
 async def test_an_end_user_shares_with_nobody_where_the_settings_say_so() -> None:
     house = House(scope="user")
 
-    async def ask(user: str) -> Exchange:
-        opened = exchange()
-        opened.headers, opened.user = {}, user
-        opened.request = request = read_chat(chat_body(user=user))
-        opened.reply = await house.stage.look_up(opened, caller(), request) or answer()
-        opened.status = 200
-        await opened.close()
-        return opened
+    hits = [(await house.ask(user=user))[0].hit is not None for user in ("anna", "ben", "anna")]
 
-    assert [(await ask(user)).hit is not None for user in ("anna", "ben", "anna")] == [False, False, True]
+    assert hits == [False, False, True]
 
 
 async def test_an_answer_in_another_form_than_can_be_given_is_a_miss() -> None:
@@ -293,3 +187,83 @@ async def test_a_cache_that_breaks_is_a_miss() -> None:
     assert said(sent) == "Hello there."
     assert opened.miss_reason == "unavailable"
     assert house.stage.failures == 1
+
+
+def held(calls: list[int], gate: asyncio.Event, reply: Reply) -> Call:
+    """Return a call that is counted, and answered when the gate is opened."""
+
+    async def call() -> Reply:
+        calls.append(1)
+        await gate.wait()
+        return reply
+
+    return call
+
+
+async def ask_at_once(house: House, count: int, reply: Reply, **fields: Any) -> tuple[list[Exchange], list[int]]:
+    """Ask the same several times before the first is answered."""
+    calls: list[int] = []
+    gate = asyncio.Event()
+
+    async def one() -> Exchange:
+        opened = exchange()
+        opened.headers = {}
+        opened.request = request = read_chat(chat_body(**fields))
+        _, place = await house.stage.look_up(opened, caller(), request)
+        assert place is not None
+        opened.reply = await house.stage.fetch(opened, request, place, held(calls, gate, reply), alone=False)
+        assert said(await read(opened.reply)) == "Hello there."
+        opened.status = 200
+        await opened.close()
+        return opened
+
+    asking = [asyncio.create_task(one()) for _ in range(count)]
+    await come_true(lambda: calls)
+    gate.set()
+    return list(await asyncio.gather(*asking)), calls
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_equal_requests_at_once_make_one_call_and_one_pays(*, stream: bool) -> None:
+    house = House()
+
+    opened, calls = await ask_at_once(house, 20, Stream(*WHOLE) if stream else answer(), stream=stream)
+
+    assert len(calls) == 1
+    assert sorted(one.cached for one in opened) == ["miss", *["shared"] * 19]
+    assert (await house.ask())[0].hit is not None
+
+
+async def test_a_request_that_wants_its_own_answer_joins_no_other() -> None:
+    house = House()
+    calls: list[int] = []
+    gate = asyncio.Event()
+
+    async def one(control: bytes) -> Exchange:
+        opened = exchange()
+        opened.headers = {b"x-tierway-cache-control": control} if control else {}
+        opened.request = request = read_chat(chat_body())
+        _, place = await house.stage.look_up(opened, caller(), request)
+        assert place is not None
+        opened.reply = await house.stage.fetch(opened, request, place, held(calls, gate, answer()), alone=False)
+        await opened.close()
+        return opened
+
+    asking = [asyncio.create_task(one(control)) for control in (b"", b"no-cache")]
+    await come_true(lambda: len(calls) == 2)
+    gate.set()
+    opened = await asyncio.gather(*asking)
+
+    assert [one.cached for one in opened] == ["miss", "bypassed"]
+
+
+async def test_an_entry_called_wrong_is_gone() -> None:
+    house = House()
+    await house.ask()
+    hit = (await house.ask())[0].hit
+    assert hit is not None
+
+    assert await house.stage.report_wrong(hit.entry_id)
+    assert not await house.stage.report_wrong(hit.entry_id)
+    assert not await house.stage.report_wrong("no id")
+    assert (await house.ask())[0].hit is None

@@ -1,0 +1,124 @@
+"""Which embedder the settings mean, and whether it can be had."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Final
+
+import msgspec
+
+from cache.embedders.artefact import ArtefactError, default_root, find_artefact
+from cache.embedders.onnx import OnnxEmbedder
+from cache.embedders.remote import HttpEmbedder
+from cache.embedders.settings import LocalEmbedder
+from cache.settings import CacheSettings, EmbeddingUpstream
+from gateway.domain.embedding import Embedder, EmbedderUnavailableError
+from gateway.domain.errors import UpstreamGarbledError, UpstreamUnreachableError
+from gateway.upstreams.base import RelayCall, RelaySupport, Upstream
+from gateway.upstreams.transport import Patience
+
+MODULES: Final = ("onnxruntime", "tokenizers", "usearch")
+"""What the semantic extra installs."""
+
+_PROBE: Final = "How long should an egg boil?"
+_PROBE_S: Final = 10.0
+_MOST_BYTES: Final = 8 * 2**20
+_JSON: Final = ((b"content-type", b"application/json"),)
+_HTTP_OK: Final = 200
+
+FindUpstream = Callable[[str], Upstream | None]
+
+
+def why_not_semantic(settings: CacheSettings) -> str | None:
+    """Return why there is no semantic cache though nothing is wrong with the settings; None where there is one.
+
+    Reads no file but the folder of the model.
+    """
+    if settings.semantic is False:
+        return "'cache.semantic' is false"
+    if not settings.exact:
+        return "'cache.exact' is off, which keeps the answers"
+    missing = [name for name in MODULES if find_spec(name) is None]
+    if missing:
+        return f"{', '.join(missing)} is missing: install the semantic extra, or run `make setup-semantic`"
+    if isinstance(settings.embedder, str):
+        try:
+            find_artefact(settings.embedder, default_root())
+        except ArtefactError as error:
+            return str(error)
+    return None
+
+
+async def open_embedder(settings: CacheSettings, find_upstream: FindUpstream) -> Embedder:
+    """Load the embedder; about half a second for a local one.
+
+    Args:
+        settings: which one.
+        find_upstream: returns an upstream by its name, as it is when it is asked.
+
+    Raises:
+        EmbedderUnavailableError: it cannot be had now.
+    """
+    wanted = settings.embedder
+    if isinstance(wanted, str):
+        local = OnnxEmbedder(LocalEmbedder(model=wanted))
+        await local.load()
+        return local
+    asking = _Asking(wanted, find_upstream)
+    if not wanted.dimension:
+        wanted = msgspec.structs.replace(wanted, dimension=await asking.dimension())
+    return HttpEmbedder(wanted, asking, wanted.upstream)
+
+
+class _Asking:
+    """Sends requests for embeddings to an upstream of the settings."""
+
+    def __init__(self, settings: EmbeddingUpstream, find_upstream: FindUpstream) -> None:
+        self._settings, self._find_upstream = settings, find_upstream
+
+    async def __call__(self, body: bytes) -> bytes:
+        """Return the body of the answer; see `cache.embedders.remote.Ask`."""
+        upstream = self._find_upstream(self._settings.upstream)
+        task = asyncio.current_task()
+        if not isinstance(upstream, RelaySupport) or task is None:
+            raise UpstreamUnreachableError(f"the upstream '{self._settings.upstream}' serves no embeddings")
+        patience = Patience(task)
+        patience.allow(_PROBE_S)
+        call = RelayCall(method="POST", path="/embeddings", query=b"", headers=_JSON, body=body, patience=patience)
+        try:
+            return await _read(upstream, call)
+        finally:
+            patience.end()
+
+    async def dimension(self) -> int:
+        """Return how long the vectors are that come."""
+
+        class Row(msgspec.Struct):
+            embedding: list[float]
+
+        class Answer(msgspec.Struct):
+            data: list[Row]
+
+        body = msgspec.json.encode({"model": self._settings.model, "input": [_PROBE], "encoding_format": "float"})
+        try:
+            return len(msgspec.json.decode(await self(body), type=Answer).data[0].embedding)
+        except Exception as error:
+            raise EmbedderUnavailableError(f"'{self._settings.upstream}' gives no embeddings: {error}") from error
+
+
+async def _read(upstream: RelaySupport, call: RelayCall) -> bytes:
+    reply = await upstream.relay(call)
+    try:
+        chunks, size = [], 0
+        async for chunk in reply.chunks():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > _MOST_BYTES:
+                raise UpstreamGarbledError("the answer with embeddings is too long")
+        if reply.status != _HTTP_OK:
+            raise UpstreamGarbledError(f"the answer with embeddings has status {reply.status}")
+        return b"".join(chunks)
+    finally:
+        await reply.close()
