@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.calibration.table import Measured, Step
+from cache.calibration.table import STRICTEST, Measured, Step
 from cache.evaluation import replay_stream
 
 MIXED: Final = "stream_mixed"
@@ -22,7 +22,7 @@ KEPT_BACK: Final = 0.08
 _ONE_SOURCE: Final = 3.0
 """How many times the budget one source of a stream may err."""
 
-_HIGHEST: Final = 0.98
+_HIGHEST: Final = STRICTEST
 _LOWEST: Final = 0.62
 _GRID: Final = 0.005
 
@@ -33,7 +33,7 @@ Stream = tuple[list[Row], NDArray[np.float32]]
 def steps(
     streams: dict[str, Stream], say: Callable[[str], object], budgets: Sequence[float] = BUDGETS
 ) -> Iterator[Step]:
-    """Yield the lowest threshold of a fine grid that keeps each budget, and what it gave.
+    """Yield the lowest threshold of a fine grid that keeps each budget, and what it gave; none for one that none keeps.
 
     The mixed stream keeps the budget less `KEPT_BACK`; on every stream no source errs more than three times the budget.
     Going down the grid stops at the first threshold that fails: one that happens to pass below it is luck.
@@ -45,7 +45,7 @@ def steps(
     """
     measured: dict[float, dict[str, Measured]] = {}
     for budget in budgets:
-        chosen = _HIGHEST
+        chosen: float | None = None
         for threshold in _grid():
             if threshold not in measured:
                 measured[threshold] = _measure_all(streams, threshold)
@@ -53,7 +53,8 @@ def steps(
             if not _keeps(measured[threshold], budget):
                 break
             chosen = threshold
-        yield Step(budget, chosen, measured[chosen])
+        if chosen is not None:
+            yield Step(budget, chosen, measured[chosen])
 
 
 def measure(rows: Iterable[Row], decisions: Iterable[Row]) -> dict[str, Measured]:

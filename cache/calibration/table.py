@@ -110,6 +110,16 @@ def table_for(identity: str, beside: Path | None) -> Table | None:
     return found if found.embedder == identity else None
 
 
+def folder_for(identity: str, root: Path) -> Path:
+    """Return the folder in which the table of an embedder without an artefact lies: of a server.
+
+    Args:
+        identity: of the embedder; its slashes name no folders.
+        root: the folder of artefacts.
+    """
+    return root / identity.replace("/", "_")
+
+
 def threshold_for(error_budget: float, measured: Table | None = None) -> float:
     """Return the cosine similarity that keeps an error budget.
 
