@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
-
-import msgspec
+from typing import Final
 
 from cache.backends.memory import MemoryBackend
 from cache.base import Entry, Selection
@@ -21,10 +17,9 @@ from cache.entry_file import EntryFile, EntryWriter
 from cache.sealed import UnreadableEntryError
 from gateway.domain.errors import StageUnavailableError
 from gateway.sealing import Sealer
+from gateway.sqlite.thread import FileThread
 
 log = logging.getLogger("tierway")
-
-_T = TypeVar("_T")
 
 _BATCH: Final = 256
 """Changes of one commit."""
@@ -67,8 +62,8 @@ class SqliteBackend:
         self.failed = self.unreadable = 0
         self._max_bytes, self._clock = max_bytes, clock
         self._hot = MemoryBackend(memory_bytes)
-        self._writer = ThreadPoolExecutor(1, "cache-writer")
-        self._reader = ThreadPoolExecutor(1, "cache-reader")
+        self._writer = FileThread("cache-writer", "the cache's file")
+        self._reader = FileThread("cache-reader", "the cache's file")
         self._written, self._read = EntryWriter(path, sealer), EntryFile(path, sealer)
         self._sizes: OrderedDict[int, int] = OrderedDict()
         self._bytes = 0
@@ -123,7 +118,7 @@ class SqliteBackend:
     async def clear(self, selection: Selection) -> int:
         """Forget some entries; see `Backend.clear`."""
         before = list(self._unwritten())
-        found = set(await self._on(self._writer, lambda: self._written.select(selection)))
+        found = set(await self._writer.run(lambda: self._written.select(selection)))
         for number, entry in (*before, *self._unwritten()):
             if entry is not None and selection.has(entry):
                 found.add(number)
@@ -142,11 +137,8 @@ class SqliteBackend:
             return
         self._is_closed = True
         await self._settle()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._reader, self._read.close)
-        await loop.run_in_executor(self._writer, self._written.close)
-        self._reader.shutdown()
-        self._writer.shutdown()
+        await self._reader.end(self._read.close)
+        await self._writer.end(self._written.close)
 
     async def _cold(self, entry_id: int) -> Entry | None:
         """Return an entry that is not in memory, and have it there from now on."""
@@ -163,7 +155,7 @@ class SqliteBackend:
 
     async def _read_one(self, entry_id: int) -> Entry | None:
         try:
-            return await self._on(self._reader, lambda: self._read.get(entry_id))
+            return await self._reader.run(lambda: self._read.get(entry_id))
         except UnreadableEntryError:
             self.unreadable += 1
             if self.unreadable == 1:
@@ -205,7 +197,7 @@ class SqliteBackend:
     async def _learn(self) -> None:
         """Read which entries there are. What was changed meanwhile is newer than the file."""
         try:
-            known, total = await self._on(self._writer, self._written.sizes)
+            known, total = await self._writer.run(self._written.sizes)
         except StageUnavailableError as error:
             self._complain(f"what was cached is not known: {error}")
             known, total = OrderedDict(), 0
@@ -222,7 +214,7 @@ class SqliteBackend:
     async def _write(self, batch: Mapping[int, Entry | None], touched: Iterable[int]) -> None:
         now = self._clock()
         try:
-            expired = await self._on(self._writer, lambda: self._written.write(batch, touched, now))
+            expired = await self._writer.run(lambda: self._written.write(batch, touched, now))
             self._complaint = ""
         except StageUnavailableError as error:
             self.failed += sum(entry is not None for entry in batch.values())
@@ -266,14 +258,6 @@ class SqliteBackend:
         self._touched.add(entry_id)
         if len(self._touched) >= _MAX_TOUCHED:
             self._begin()
-
-    async def _on(self, thread: ThreadPoolExecutor, verb: Callable[[], _T]) -> _T:
-        # Shielded: a caller who leaves must not take a change out of the thread's queue.
-        try:
-            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, verb))
-        except (sqlite3.Error, OSError, RuntimeError, msgspec.MsgspecError) as error:
-            # RuntimeError: the thread has ended, since the backend is closed.
-            raise StageUnavailableError(f"the cache's file fails ({type(error).__name__})") from error
 
     def _complain(self, message: str) -> None:
         """Say what is wrong once until it is well again: a broken disk must not fill the log too."""

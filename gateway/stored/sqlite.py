@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
 from gateway.domain.errors import StageUnavailableError
+from gateway.sqlite.file import Connection, SqliteFile
+from gateway.sqlite.thread import FileThread
 from gateway.stored.base import Record, is_sound
 
 log = logging.getLogger("tierway")
@@ -47,8 +47,6 @@ _BATCH: Final = 256
 _EXPIRED_AT_ONCE: Final = 1000
 """Rows of one step of a sweep, for the same reason."""
 
-_MAX_WAL_BYTES: Final = 16 << 20
-
 
 class SqliteResponseStore:
     """Keeps records in a file of its own, which is made with the first of them; the oldest go first.
@@ -74,7 +72,7 @@ class SqliteResponseStore:
     ) -> None:
         self._clock = clock
         self._max_bytes = max_bytes
-        self._thread = ThreadPoolExecutor(1, "responses")
+        self._thread = FileThread("responses", "the response store's file")
         self._file = _File(path, max_bytes, max_records)
         self._waiting: dict[str, Record] = {}
         self._writing: dict[str, Record] = {}
@@ -132,8 +130,7 @@ class SqliteResponseStore:
         self._is_closed = True
         if self._writer is not None:
             await asyncio.wait((self._writer,))  # unlike `await`, neither cancels it nor raises what it raised
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
-        self._thread.shutdown()
+        await self._thread.end(self._file.close)
 
     def _refusal(self, record: Record) -> str:
         if self._is_closed:
@@ -156,7 +153,7 @@ class SqliteResponseStore:
             for record in batch:
                 self._take_back(record.id)
             try:
-                await self._on_thread(lambda batch=batch: self._file.put(batch))  # type: ignore[misc]
+                await self._thread.run(lambda batch=batch: self._file.put(batch))  # type: ignore[misc]
                 self._complaint = ""
             except StageUnavailableError as error:
                 self._lose(batch, str(error))
@@ -165,15 +162,7 @@ class SqliteResponseStore:
     async def _ask(self, verb: Callable[[], _T]) -> _T:
         if self._is_closed:
             raise StageUnavailableError("the store is closed")
-        return await self._on_thread(verb)
-
-    async def _on_thread(self, verb: Callable[[], _T]) -> _T:
-        # Shielded: a caller who leaves must not take back a deletion that stands in the thread's queue.
-        answer = asyncio.get_running_loop().run_in_executor(self._thread, verb)
-        try:
-            return await asyncio.shield(answer)
-        except (sqlite3.Error, OSError) as error:
-            raise StageUnavailableError(f"the response store's file fails ({type(error).__name__})") from error
+        return await self._thread.run(verb)
 
     def _lose(self, records: Sequence[Record], why: str) -> None:
         self.failed += len(records)
@@ -190,21 +179,20 @@ class SqliteResponseStore:
 class _File:
     """The file and what is known of it; every method belongs to the store's one thread.
 
-    Methods raise `sqlite3.Error` or `OSError`, after which the file is opened afresh by the next one.
+    Methods fail as those of `SqliteFile` do.
     """
 
     def __init__(self, path: Path, max_bytes: int, max_records: int) -> None:
-        self._path = path
+        self._file = SqliteFile(path, _MIGRATIONS, on_open=self._count)
         self._max_bytes = max_bytes
         self._max_records = max_records
-        self._connection: sqlite3.Connection | None = None
         self._bytes = 0
         self._records = 0
 
     def put(self, records: Sequence[Record]) -> None:
         """Write records in one commit, and drop the oldest beyond the bounds."""
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             for record in records:
                 self._delete(connection, "id = ?", record.id)
                 connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _to_row(record))
@@ -212,66 +200,41 @@ class _File:
                 self._bytes += record.size
             self._trim(connection)
 
-        self._commit(write)
+        self._file.transact(write)
 
     def get(self, record_id: str) -> Record | None:
         """Read one record, expired or not."""
         query = "SELECT id, owner, upstream, model, created_at, expires_at, sealed FROM record WHERE id = ?"
-        if not self._is_there():
-            return None
-        row = self._commit(lambda connection: connection.execute(query, (record_id,)).fetchone())
-        return None if row is None else Record(**dict(zip(Record.__struct_fields__, row, strict=True)))
+        rows = self._file.rows(query, (record_id,))
+        return Record(**dict(zip(Record.__struct_fields__, rows[0], strict=True))) if rows else None
 
     def delete(self, record_id: str, now: float) -> bool:
         """Delete one record; False when it is not there or had expired by `now`."""
-        if not self._is_there():
+        if not self._file.is_there:
             return False
-        ends = self._commit(lambda connection: self._delete(connection, "id = ?", record_id))
+        ends = self._file.transact(lambda connection: self._delete(connection, "id = ?", record_id))
         return any(end > now for end in ends)
 
     def expire(self, now: float) -> int:
         """Delete some of the records that have expired by `now`; returns how many that were."""
-        if not self._is_there():
+        if not self._file.is_there:
             return 0
         some = "rowid IN (SELECT rowid FROM record WHERE expires_at <= ? LIMIT ?)"
-        return len(self._commit(lambda connection: self._delete(connection, some, now, _EXPIRED_AT_ONCE)))
+        return len(self._file.transact(lambda connection: self._delete(connection, some, now, _EXPIRED_AT_ONCE)))
 
     def checkpoint(self) -> None:
         """Empty the write-ahead log, which holds what was deleted since the last time."""
-        if self._is_there():
-            self._commit(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+        if self._file.is_there:
+            self._file.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the file; the next call would open it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._file.close()
 
-    def _commit(self, verb: Callable[[sqlite3.Connection], _T]) -> _T:
-        try:
-            connection = self._connection or self._open()
-            with connection:
-                return verb(connection)
-        except (sqlite3.Error, OSError):
-            # What was counted in a transaction that is rolled back is counted again from the file.
-            self.close()
-            raise
-
-    def _is_there(self) -> bool:
-        return self._connection is not None or self._path.exists()
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.touch(mode=0o600)
-        connection = self._connection = sqlite3.connect(self._path, timeout=5.0)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
-        connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
-        _migrate(connection)
+    def _count(self, connection: Connection) -> None:
         self._records, self._bytes = connection.execute("SELECT count(*), ifnull(sum(size), 0) FROM record").fetchone()
-        return connection
 
-    def _delete(self, connection: sqlite3.Connection, which: str, *values: float | str) -> list[float]:
+    def _delete(self, connection: Connection, which: str, *values: float | str) -> list[float]:
         """Delete the rows for which `which` holds, and return when they expire."""
         statement = f"DELETE FROM record WHERE {which} RETURNING expires_at, size"  # noqa: S608  conditions of this file
         rows = connection.execute(statement, values).fetchall()
@@ -279,18 +242,10 @@ class _File:
         self._bytes -= sum(size for _, size in rows)
         return [end for end, _ in rows]
 
-    def _trim(self, connection: sqlite3.Connection) -> None:
+    def _trim(self, connection: Connection) -> None:
         while self._records > self._max_records or self._bytes > self._max_bytes:
             oldest = connection.execute("SELECT rowid FROM record ORDER BY created_at, rowid LIMIT 1").fetchone()
             self._delete(connection, "rowid = ?", *oldest)
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(_MIGRATIONS):
-        raise sqlite3.DatabaseError(f"the file has schema {version}, newer than {len(_MIGRATIONS)}")
-    for number, statements in enumerate(_MIGRATIONS[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {number}; COMMIT;")
 
 
 def _to_row(record: Record) -> tuple[str | float | bytes, ...]:

@@ -704,5 +704,5 @@ def files(folder: Path) -> list[Path]:
 def hold_thread(store: SqliteResponseStore) -> Callable[[], None]:
     """Keep the store's one thread busy until the returned function is called."""
     moment = Moment("the thread goes on")
-    store._thread.submit(moment.wait)
+    store._thread._executor.submit(moment.wait)
     return moment.happen

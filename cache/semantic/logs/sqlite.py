@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -16,6 +14,8 @@ from cache.semantic.events import Deleted, Event, Stored, Written, decode, encod
 from cache.semantic.logs.base import BATCH, MAX_EVENTS, Batch
 from gateway.domain.errors import StageUnavailableError
 from gateway.sealing import Sealer
+from gateway.sqlite.file import Connection, SqliteFile
+from gateway.sqlite.thread import FileThread
 
 log = logging.getLogger("tierway")
 
@@ -44,8 +44,6 @@ _COMMITTED_AT_ONCE: Final = 256
 _CUT_AT_ONCE: Final = 2000
 """Rows of one step of trimming, for the same reason."""
 
-_MAX_WAL_BYTES: Final = 16 << 20
-
 
 class SqliteEntryLog:
     """Keeps events in a file of its own, for one process; see `EntryLog`.
@@ -67,7 +65,7 @@ class SqliteEntryLog:
         self.written = self.failed = 0
         self.origin = os.urandom(8)
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, "entries")
+        self._thread = FileThread("entries", "the file of entries")
         self._file = _File(path, sealer, max_events)
         self._waiting: list[_Row] = []
         self._writer: asyncio.Task[None] | None = None
@@ -118,14 +116,13 @@ class SqliteEntryLog:
         if self._writer is not None:
             await asyncio.wait((self._writer,))  # unlike `await`, neither cancels it nor raises what it raised
         self._tell()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
-        self._thread.shutdown()
+        await self._thread.end(self._file.close)
 
     async def _write(self) -> None:
         while self._waiting:
             rows, self._waiting = self._waiting[:_COMMITTED_AT_ONCE], self._waiting[_COMMITTED_AT_ONCE:]
             try:
-                await self._on_thread(lambda rows=rows: self._file.append(rows))  # type: ignore[misc]
+                await self._thread.run(lambda rows=rows: self._file.append(rows))  # type: ignore[misc]
             except StageUnavailableError as error:
                 self._lose(len(rows), str(error))
                 continue
@@ -141,14 +138,7 @@ class SqliteEntryLog:
     async def _ask(self, verb: Callable[[], _T]) -> _T:
         if self._is_closed:
             raise StageUnavailableError("the log of entries is closed")
-        return await self._on_thread(verb)
-
-    async def _on_thread(self, verb: Callable[[], _T]) -> _T:
-        answer = asyncio.get_running_loop().run_in_executor(self._thread, verb)
-        try:
-            return await asyncio.shield(answer)
-        except (sqlite3.Error, OSError) as error:
-            raise StageUnavailableError(f"the file of entries fails ({type(error).__name__})") from error
+        return await self._thread.run(verb)
 
     def _sound(self, rows: Sequence[tuple[int, Written | None]]) -> list[Written]:
         sound = [written for _, written in rows if written is not None]
@@ -187,18 +177,18 @@ def _checked(position: str) -> int:
 class _File:
     """The file and how many rows it has; every method belongs to the log's one thread.
 
-    Methods raise `sqlite3.Error` or `OSError`, after which the file is opened afresh by the next one.
+    Methods fail as those of `SqliteFile` do.
     """
 
     def __init__(self, path: Path, sealer: Sealer, max_events: int) -> None:
-        self._path, self._sealer, self._max_events = path, sealer, max_events
-        self._connection: sqlite3.Connection | None = None
+        self._file = SqliteFile(path, _MIGRATIONS, on_open=self._recount)
+        self._sealer, self._max_events = sealer, max_events
         self._count = 0
 
     def append(self, rows: Sequence[_Row]) -> None:
         """Write rows in one commit, and drop the oldest beyond the bound."""
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")  # so that numbers are known before events are sealed for them
             (last,) = connection.execute("SELECT ifnull(max(seq), 0) FROM sqlite_sequence").fetchone()
             for seq, (at, entry, encoded, is_deletion) in enumerate(rows, start=last + 1):
@@ -211,65 +201,37 @@ class _File:
             if excess > 0:
                 self._drop(connection, "seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?)", excess)
 
-        self._commit(write)
+        self._file.transact(write)
 
     def read(self, after: int) -> list[tuple[int, Written | None]]:
         """Read some rows after a number, oldest first; None, once, for one that is no event or does not open."""
 
-        def read(connection: sqlite3.Connection) -> list[tuple[int, Written | None]]:
+        def read(connection: Connection) -> list[tuple[int, Written | None]]:
             query = "SELECT seq, entry, sealed FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
             rows = [(row[0], self._opened(*row)) for row in connection.execute(query, (after, BATCH))]
             for seq in [seq for seq, written in rows if written is None]:
                 self._drop(connection, "seq = ?", seq)
             return rows
 
-        return self._commit(read)
+        return self._file.transact(read)
 
     def cut(self, before: float) -> int:
         """Drop some of the rows from before a moment; returns how many that were."""
         some = "seq IN (SELECT seq FROM event WHERE at < ? LIMIT ?)"
-        return self._commit(lambda connection: self._drop(connection, some, before, _CUT_AT_ONCE))
+        return self._file.transact(lambda connection: self._drop(connection, some, before, _CUT_AT_ONCE))
 
     def close(self) -> None:
         """Close the file; the next call would open it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._file.close()
+
+    def _recount(self, connection: Connection) -> None:
+        (self._count,) = connection.execute("SELECT count(*) FROM event").fetchone()
 
     def _opened(self, seq: int, entry: int | None, sealed: bytes) -> Written | None:
         encoded = self._sealer.open(sealed, about=_place(seq, entry))
         return None if encoded is None else decode(encoded)
 
-    def _drop(self, connection: sqlite3.Connection, which: str, *values: float) -> int:
+    def _drop(self, connection: Connection, which: str, *values: float) -> int:
         dropped = connection.execute(f"DELETE FROM event WHERE {which}", values).rowcount  # noqa: S608  conditions of this file
         self._count -= dropped
         return dropped
-
-    def _commit(self, verb: Callable[[sqlite3.Connection], _T]) -> _T:
-        try:
-            connection = self._connection or self._open()
-            with connection:
-                return verb(connection)
-        except (sqlite3.Error, OSError):
-            # What was counted in a transaction that is rolled back is counted again from the file.
-            self.close()
-            raise
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.touch(mode=0o600)
-        connection = self._connection = sqlite3.connect(self._path, timeout=5.0)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
-        connection.execute("PRAGMA secure_delete = ON")
-        _migrate(connection)
-        (self._count,) = connection.execute("SELECT count(*) FROM event").fetchone()
-        return connection
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(_MIGRATIONS):
-        raise sqlite3.DatabaseError(f"the file has schema {version}, newer than {len(_MIGRATIONS)}")
-    for number, statements in enumerate(_MIGRATIONS[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {number}; COMMIT;")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from gateway.domain.errors import StageUnavailableError
+from gateway.sqlite.file import FILE_ERRORS
+from gateway.sqlite.thread import FileThread, failure
 from policies.segments import Segments, framed
 from policies.stores.ledgers.base import Page, Selection, UsageQuery, UsageRecord, UsageRow, decode, encode
-from policies.stores.ledgers.ledger_file import LedgerFile
+from policies.stores.ledgers.ledger_file import LedgerFile, LedgerWriter
 from policies.stores.ledgers.retention import RETENTION_DAYS, prune_hourly
 from policies.stores.ledgers.summing import BATCH, every_page
 
@@ -34,7 +34,7 @@ RETRY_S: Final = 5.0
 _HELD_BACK_BYTES: Final = 8 << 20
 """How long a file grows while nothing can be moved, so that a broken disk is not filled with many small files."""
 
-_T = TypeVar("_T")
+_FILE: Final = "the ledger's file"
 
 
 class EmbeddedLedger:
@@ -69,9 +69,9 @@ class EmbeddedLedger:
         self._clock, self._retention_days, self._move_s = clock, retention_days, move_s
         self._moved = 0
         self._segments = Segments(folder_of(state))
-        self._file = LedgerFile(file_of(state), is_writer=True)
+        self._file = LedgerWriter(file_of(state))
         self._reader = LedgerReader(state)
-        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._thread = FileThread("ledger", _FILE)
         self._mover: asyncio.Task[None] | None = None
         self._is_closed = False
         self._move(self._segments.number, has_ended=self._segments.begin())
@@ -124,14 +124,14 @@ class EmbeddedLedger:
         """
         try:
             return self._file.of_ids(ids)
-        except (sqlite3.Error, OSError) as error:
-            raise _unreadable(error) from error
+        except FILE_ERRORS as error:
+            raise failure(_FILE, error) from error
 
     async def prune(self, before: float) -> int:
         """Forget old records; see `Ledger.prune`."""
         await self._catch_up()
         dropped = 0
-        while some := await _in(self._thread, lambda: self._file.drop_some(before)):
+        while some := await self._thread.run(lambda: self._file.drop_some(before)):
             dropped += some
         return dropped
 
@@ -149,8 +149,7 @@ class EmbeddedLedger:
             await asyncio.wait((self._mover,))
         await self._flush()
         await self._reader.close()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._let_go)
-        self._thread.shutdown()
+        await self._thread.end(self._let_go)
 
     async def _keep_moving(self) -> None:
         """Move what gathers; this task ends when nothing is left, and the next record makes another."""
@@ -178,9 +177,7 @@ class EmbeddedLedger:
         number, written = self._segments.number, self.written
         is_held_back = bool(self._complaint) and self._segments.size < _HELD_BACK_BYTES
         has_ended = not is_held_back and self._segments.begin()
-        move = asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._move(number, has_ended=has_ended))
-        # Shielded: a caller who leaves must not take the move out of the thread's queue.
-        if await asyncio.shield(move):
+        if await self._thread.run(lambda: self._move(number, has_ended=has_ended)):
             self._moved = max(self._moved, written)
 
     def _move(self, number: int, *, has_ended: bool) -> bool:
@@ -190,7 +187,7 @@ class EmbeddedLedger:
             self._segments.sync()
             if has_ended:
                 self._segments.replace(number + 1, [])
-        except (sqlite3.Error, OSError, ValueError) as error:
+        except (*FILE_ERRORS, ValueError) as error:
             self._complain(f"usage waits to be moved into the ledger: {type(error).__name__}")
             return False
         self._complain("")
@@ -236,24 +233,20 @@ class LedgerReader:
     """
 
     def __init__(self, state: Path) -> None:
-        self._file = LedgerFile(file_of(state), is_writer=False)
-        self._thread = ThreadPoolExecutor(1, "ledger-reader")
-        self._is_closed = False
+        self._file = LedgerFile(file_of(state))
+        self._thread = FileThread("ledger-reader", _FILE)
 
     async def usage(self, query: UsageQuery) -> list[UsageRow]:
         """Sum records up; see `LedgerView.usage`."""
-        return await _in(self._thread, lambda: self._file.usage(query))
+        return await self._thread.run(lambda: self._file.usage(query))
 
     async def page(self, selection: Selection, *, limit: int, after: str = "") -> Page:
         """Return some records; see `LedgerView.page`."""
-        return await _in(self._thread, lambda: self._file.page(selection, limit, after))
+        return await self._thread.run(lambda: self._file.page(selection, limit, after))
 
     async def close(self) -> None:
         """Close the file; twice is harmless."""
-        if not self._is_closed:
-            self._is_closed = True
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
-            self._thread.shutdown()
+        await self._thread.end(self._file.close)
 
 
 def folder_of(state: Path) -> Path:
@@ -264,15 +257,3 @@ def folder_of(state: Path) -> Path:
 def file_of(state: Path) -> Path:
     """Return the SQLite file of a ledger."""
     return state.with_name(f"{state.stem}.ledger.db")
-
-
-async def _in(thread: ThreadPoolExecutor, verb: Callable[[], _T]) -> _T:
-    try:
-        return await asyncio.get_running_loop().run_in_executor(thread, verb)
-    except (sqlite3.Error, OSError, RuntimeError) as error:
-        # RuntimeError: the thread has ended, since the ledger is closed.
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: Exception) -> StageUnavailableError:
-    return StageUnavailableError(f"the ledger's file fails ({type(error).__name__})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.usage import Usage
+from gateway.sqlite.file import DURABLE, SqliteFile, SqliteView
 from policies.stores.ledgers.base import (
     TOKEN_CLASSES,
     BadCursorError,
@@ -76,37 +76,16 @@ _DROPPED_AT_ONCE: Final = 1000
 _ASKED_AT_ONCE: Final = 500
 """Ids in one question; SQLite takes 999 values in its oldest builds (sqlite.org/limits.html)."""
 
-_MAX_WAL_BYTES: Final = 16 << 20
-
 
 class LedgerFile:
-    """One connection to the file; every method belongs to one thread and raises `sqlite3.Error` or `OSError`.
+    """One connection to the file that only reads; every method belongs to one thread, and fails as `SqliteView` does.
 
     Args:
-        path: where; its folder must exist. The file is readable by its owner only.
-        is_writer: whether rows are added and dropped; a reader adds no file and changes no row.
+        path: where.
     """
 
-    def __init__(self, path: Path, *, is_writer: bool) -> None:
-        self._path, self._is_writer = path, is_writer
-        self._connection: sqlite3.Connection | None = None
-
-    def add(self, records: Iterable[UsageRecord]) -> int:
-        """Write records in one commit that outlives a power cut; those known by their ids change nothing.
-
-        Returns:
-            How many were new.
-        """
-        connection = self._open()
-        if connection is None:
-            return 0
-        try:
-            with connection:
-                # One row a step: the interpreter is free for the event loop during each of them.
-                return connection.executemany(_INSERT, map(_to_row, records)).rowcount
-        except (sqlite3.Error, OSError):
-            self.close()
-            raise
+    def __init__(self, path: Path) -> None:
+        self._view = SqliteView(path, len(_MIGRATIONS))
 
     def usage(self, query: UsageQuery) -> list[UsageRow]:
         """Sum records up; see `LedgerView.usage`."""
@@ -114,7 +93,7 @@ class LedgerFile:
         where, values = _where(query)
         by = f" GROUP BY {', '.join(groups)}" if groups else ""
         statement = f"SELECT {', '.join([*groups, _SUMS])} FROM usage{where}{by} LIMIT ?"  # noqa: S608  names of our own
-        found = self._read(statement, (*values, query.max_rows + 1))
+        found = self._view.rows(statement, (*values, query.max_rows + 1))
         if len(found) > query.max_rows:
             raise TooManyRowsError(query.max_rows)
         return sorted((_summed(query.group_by, row) for row in found), key=lambda row: row.group) or _nothing(query)
@@ -126,7 +105,7 @@ class LedgerFile:
             where = f"{where} AND (at, id) > (?, ?)" if where else " WHERE (at, id) > (?, ?)"
             values += _place(after)
         statement = f"SELECT {', '.join(_COLUMNS)} FROM usage{where} ORDER BY at, id LIMIT ?"  # noqa: S608  names of our own
-        records = [_from_row(row) for row in self._read(statement, (*values, limit + 1))]
+        records = [_from_row(row) for row in self._view.rows(statement, (*values, limit + 1))]
         is_last = len(records) <= limit
         records = records[:limit]
         return Page(records, "" if is_last else f"{records[-1].at!r} {records[-1].id}")
@@ -138,85 +117,39 @@ class LedgerFile:
             some = tuple(ids[at : at + _ASKED_AT_ONCE])
             marks = ", ".join("?" * len(some))
             statement = f"SELECT {', '.join(_COLUMNS)} FROM usage WHERE id IN ({marks})"  # noqa: S608  names of our own
-            found += map(_from_row, self._read(statement, some))
+            found += map(_from_row, self._view.rows(statement, some))
         return found
-
-    def drop_some(self, before: float) -> int:
-        """Drop some of the records from before a moment; returns how many that were."""
-        connection = self._open()
-        if connection is None:
-            return 0
-        some = "DELETE FROM usage WHERE rowid IN (SELECT rowid FROM usage WHERE at < ? ORDER BY at LIMIT ?)"
-        try:
-            with connection:
-                return connection.execute(some, (before, _DROPPED_AT_ONCE)).rowcount
-        except (sqlite3.Error, OSError):
-            self.close()
-            raise
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _read(self, statement: str, values: tuple[float | str, ...]) -> list[tuple[Any, ...]]:
-        connection = self._open()
-        if connection is None:
-            return []
-        try:
-            return connection.execute(statement, values).fetchall()
-        except (sqlite3.Error, OSError):
-            self.close()
-            raise
-
-    def _open(self) -> sqlite3.Connection | None:
-        if self._connection is None:
-            self._connection = self._open_writer() if self._is_writer else self._open_reader()
-        return self._connection
-
-    def _open_writer(self) -> sqlite3.Connection:
-        self._path.touch(mode=0o600)
-        connection = _connect(self._path)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # what is moved here is dropped where it was
-            connection.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
-            _migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _open_reader(self) -> sqlite3.Connection | None:
-        if not self._path.exists():
-            return None
-        connection = _connect(self._path)
-        try:
-            connection.execute("PRAGMA query_only = ON")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-        except BaseException:
-            connection.close()
-            raise
-        if version == len(_MIGRATIONS):
-            return connection
-        connection.close()
-        if version > len(_MIGRATIONS):
-            raise sqlite3.DatabaseError(f"the file has schema {version}, newer than {len(_MIGRATIONS)}")
-        return None  # its writer was killed before the first table was made
+        self._view.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # The threads take turns through an executor, or close what no thread uses any more.
-    return sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+class LedgerWriter(LedgerFile):
+    """The connection that makes the file, adds rows and drops them.
 
+    Args:
+        path: where; its folder must exist. The file is readable by its owner only.
+    """
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(_MIGRATIONS):
-        raise sqlite3.DatabaseError(f"the file has schema {version}, newer than {len(_MIGRATIONS)}")
-    for number, statements in enumerate(_MIGRATIONS[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {number}; COMMIT;")
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        # What is moved here is dropped where it was.
+        self._view = self._file = SqliteFile(path, _MIGRATIONS, pragmas=DURABLE)
+
+    def add(self, records: Iterable[UsageRecord]) -> int:
+        """Write records in one commit that outlives a power cut; those known by their ids change nothing.
+
+        Returns:
+            How many were new.
+        """
+        # One row a step: the interpreter is free for the event loop during each of them.
+        return self._file.transact(lambda connection: connection.executemany(_INSERT, map(_to_row, records)).rowcount)
+
+    def drop_some(self, before: float) -> int:
+        """Drop some of the records from before a moment; returns how many that were."""
+        some = "DELETE FROM usage WHERE rowid IN (SELECT rowid FROM usage WHERE at < ? ORDER BY at LIMIT ?)"
+        return self._file.transact(lambda connection: connection.execute(some, (before, _DROPPED_AT_ONCE)).rowcount)
 
 
 def _where(selection: Selection) -> tuple[str, tuple[float | str, ...]]:

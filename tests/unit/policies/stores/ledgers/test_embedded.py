@@ -189,8 +189,10 @@ async def test_records_wait_while_sqlite_fails_and_are_moved_when_it_is_well(
     open_ledger: Open, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = open_ledger()
+    file = ledger._file._file
+    file.close()
     with monkeypatch.context() as broken:
-        broken.setattr(ledger._file, "_open", lambda: (_ for _ in ()).throw(sqlite3.OperationalError("disk I/O error")))
+        broken.setattr(file, "_open", lambda: (_ for _ in ()).throw(sqlite3.OperationalError("disk I/O error")))
         await ledger.append(usage_record())
         with pytest.raises(StageUnavailableError):
             await ledger.usage(UsageQuery())

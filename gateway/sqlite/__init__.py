@@ -1,0 +1,1 @@
+"""SQLite files, which stores share the handling of: how one is opened, and the thread it belongs to."""
