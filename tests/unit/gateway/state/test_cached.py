@@ -8,21 +8,19 @@ from typing import Any
 
 import pytest
 
-from cache.base import Backend, Entry
-from cache.semantic.events import Event, Stored
+from cache.semantic.events import Event
 from cache.semantic.logs.base import EntryLog
 from gateway.domain.secret import Secret
-from gateway.domain.usage import NO_USAGE
 from gateway.flights.local import Flights
 from gateway.flights.settings import FlightSettings
 from gateway.state.base import State, StateSettings
 from gateway.state.opening import open_state
+from tests.support.kept import KEY, entry_of, event_of, open_kept
 from tests.support.redis_server import RedisServer
 
-KEY = Secret("a key that is as long as it has to be")
 NEW_KEY = Secret("the key of next year, and no shorter")
-ENTRY = Entry(body=b"an answer", usage=NO_USAGE, answered_model="m", stored_at=1.0)
-EVENT = Stored(b"scope", 1, b"model", bytes(64), b"reading", b"answer", 1000.0, 2000.0)
+ENTRY = entry_of(1)
+EVENT = event_of(1)
 
 
 @pytest.fixture
@@ -40,29 +38,16 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
             yield server.url
 
 
-def opened(address: str, key: Secret | None = KEY, earlier: tuple[Secret, ...] = ()) -> State:
+def opened(address: str, key: Secret | None = KEY) -> State:
     return open_state(
         StateSettings(
             address=address,
             organisation="acme",
             on_expiry="charge",
             encryption_key=key,
-            earlier_keys=earlier,
             ledger_days=None,
         )
     )
-
-
-def answers_of(state: State) -> Backend:
-    backend = state.cached.open_answers(2**20)
-    assert backend is not None
-    return backend
-
-
-def log_of(state: State) -> EntryLog:
-    entry_log = state.cached.open_entry_log()
-    assert entry_log is not None
-    return entry_log
 
 
 async def first(entry_log: EntryLog) -> list[Event]:
@@ -80,14 +65,12 @@ async def test_without_a_key_everything_stays_in_memory(address: str) -> None:
 
 
 async def test_a_later_process_finds_what_one_has_kept(address: str) -> None:
-    before = opened(address)
-    answers, entry_log = answers_of(before), log_of(before)
+    before, answers, entry_log = open_kept(address)
     await answers.put(1, ENTRY)
     entry_log.append(EVENT)
     for one in (answers, entry_log, before):
         await one.close()
-    after = opened(address)
-    answers, entry_log = answers_of(after), log_of(after)
+    after, answers, entry_log = open_kept(address)
 
     assert await answers.get(1) == ENTRY
     assert await first(entry_log) == [EVENT]
@@ -96,14 +79,12 @@ async def test_a_later_process_finds_what_one_has_kept(address: str) -> None:
 
 
 async def test_what_an_earlier_key_has_sealed_is_found(address: str) -> None:
-    before = opened(address)
-    answers, entry_log = answers_of(before), log_of(before)
+    before, answers, entry_log = open_kept(address)
     await answers.put(1, ENTRY)
     entry_log.append(EVENT)
     for one in (answers, entry_log, before):
         await one.close()
-    after = opened(address, NEW_KEY, (KEY,))
-    answers, entry_log = answers_of(after), log_of(after)
+    after, answers, entry_log = open_kept(address, NEW_KEY, (KEY,))
 
     assert await answers.get(1) == ENTRY
     assert await first(entry_log) == [EVENT]
@@ -112,17 +93,15 @@ async def test_what_an_earlier_key_has_sealed_is_found(address: str) -> None:
 
 
 async def test_a_file_is_made_with_the_first_entry_and_named_after_the_state(tmp_path: Path) -> None:
-    state = opened(f"sqlite:///{tmp_path}/tierway.db")
-    before = names(tmp_path)
-    answers, entry_log = answers_of(state), log_of(state)
+    before, answers, entry_log = open_kept(f"sqlite:///{tmp_path}/tierway.db")
     opening = names(tmp_path)
     await answers.put(1, ENTRY)
     entry_log.append(EVENT)
-    for one in (answers, entry_log, state):
+    for one in (answers, entry_log, before):
         await one.close()
 
-    assert opening == before
-    assert names(tmp_path) - before == {"tierway.cache.db", "tierway.semantic.db"}
+    assert not {name for name in opening if "cache" in name or "semantic" in name}
+    assert names(tmp_path) - opening == {"tierway.cache.db", "tierway.semantic.db"}
 
 
 async def test_one_process_has_nobody_to_share_calls_with(tmp_path: Path) -> None:
@@ -133,8 +112,7 @@ async def test_one_process_has_nobody_to_share_calls_with(tmp_path: Path) -> Non
 
 
 async def test_a_cache_that_nobody_asks_has_no_connection(server: RedisServer) -> None:
-    state = opened(server.url)
-    answers, entry_log = answers_of(state), log_of(state)
+    state, answers, entry_log = open_kept(server.url)
     before = connections(server)
     await answers.get(1)
     entry_log.append(EVENT)
