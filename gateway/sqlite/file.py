@@ -115,13 +115,13 @@ class SqliteFile(SqliteView):
             with connection:
                 return verb(connection)
 
-    def rows_or_anew(self, query: str) -> list[Any]:
+    def rows_or_anew(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Do as `rows` does, but for a file that is damaged, or of a newer version: it is removed.
 
         For what can be made again, such as a cache.
         """
         try:
-            return self.rows(query)
+            return self.rows(query, values)
         except sqlite3.OperationalError:  # the disk's fault, or that of another who holds a lock
             raise
         except sqlite3.DatabaseError as error:

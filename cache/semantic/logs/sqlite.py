@@ -204,16 +204,16 @@ class _File:
         self._file.transact(write)
 
     def read(self, after: int) -> list[tuple[int, Written | None]]:
-        """Read some rows after a number, oldest first; None, once, for one that is no event or does not open."""
+        """Read some rows after a number, oldest first; None, once, for one that is no event or does not open.
 
-        def read(connection: Connection) -> list[tuple[int, Written | None]]:
-            query = "SELECT seq, entry, sealed FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
-            rows = [(row[0], self._opened(*row)) for row in connection.execute(query, (after, BATCH))]
-            for seq in [seq for seq, written in rows if written is None]:
-                self._drop(connection, "seq = ?", seq)
-            return rows
-
-        return self._file.transact(read)
+        A file that is damaged, or of a newer version, is begun anew: answers are asked for again.
+        """
+        query = "SELECT seq, entry, sealed FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+        rows = [(row[0], self._opened(*row)) for row in self._file.rows_or_anew(query, (after, BATCH))]
+        unsound = [seq for seq, written in rows if written is None]
+        if unsound:
+            self._file.transact(lambda connection: [self._drop(connection, "seq = ?", seq) for seq in unsound])
+        return rows
 
     def cut(self, before: float) -> int:
         """Drop some of the rows from before a moment; returns how many that were."""

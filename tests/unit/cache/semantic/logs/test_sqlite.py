@@ -94,24 +94,37 @@ async def test_a_file_that_cannot_be_written_is_complained_of_until_it_can(tmp_p
 
 
 async def test_a_file_that_cannot_be_read_raises(tmp_path: Path) -> None:
-    (tmp_path / "entries.db").write_bytes(b"no database" * 1000)
+    (tmp_path / "entries.db").mkdir()
     entry_log = SqliteEntryLog(tmp_path / "entries.db", SEALER)
 
-    with pytest.raises(StageUnavailableError, match="DatabaseError"):
+    with pytest.raises(StageUnavailableError, match="OperationalError"):
         await follow(entry_log, 1)
-    with pytest.raises(StageUnavailableError, match="DatabaseError"):
+    with pytest.raises(StageUnavailableError, match="OperationalError"):
         await entry_log.trim(5.0)
     await entry_log.close()
 
 
-async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+async def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "entries.db").write_bytes(b"no database" * 1000)
+    entry_log = SqliteEntryLog(tmp_path / "entries.db", SEALER)
+
+    nothing = await follow(entry_log, 0)
+    entry_log.append(stored())
+
+    assert nothing == []
+    assert [one.event for one in await follow(entry_log, 1)] == [stored()]
+    await entry_log.close()
+
+
+async def test_a_file_of_a_newer_version_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "entries.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     entry_log = SqliteEntryLog(path, SEALER)
 
-    with pytest.raises(StageUnavailableError):
-        await follow(entry_log, 1)
+    assert await follow(entry_log, 0) == []
+    entry_log.append(stored())
+    assert [one.event for one in await follow(entry_log, 1)] == [stored()]
     await entry_log.close()
 
 
