@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -106,8 +107,12 @@ def asking(url: str, api_key: str) -> Ask:
 
     async def ask(body: bytes) -> bytes:
         request = Request(f"{url.rstrip('/')}/embeddings", body, headers)  # noqa: S310  the scheme was looked at
-        with urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310, ASYNC210  as above; a command may block
-            read: bytes = answer.read()
+        try:
+            with urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310, ASYNC210  as above; a command may block
+                read: bytes = answer.read()
+        except HTTPError as error:
+            with error:  # it holds the connection
+                raise OSError(f"{url} answered {error.code} {error.reason}") from None
         return read
 
     return ask
