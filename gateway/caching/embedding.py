@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import msgspec
 
+from cache.calibration.table import UNMEASURED, Table, TableError, folder_for, table_for
 from cache.embedders.artefact import ArtefactError, default_root, find_artefact
 from cache.embedders.onnx import OnnxEmbedder
 from cache.embedders.remote import HttpEmbedder
@@ -51,7 +53,18 @@ def why_not_semantic(settings: CacheSettings) -> str | None:
     return None
 
 
-async def open_embedder(settings: CacheSettings, find_upstream: FindUpstream) -> Embedder:
+class Opened(NamedTuple):
+    """An embedder that serves.
+
+    Attributes:
+        table: the thresholds that were measured with it, `UNMEASURED` where nobody has.
+    """
+
+    embedder: Embedder
+    table: Table
+
+
+async def open_embedder(settings: CacheSettings, find_upstream: FindUpstream) -> Opened:
     """Load the embedder; about half a second for a local one.
 
     Args:
@@ -65,11 +78,27 @@ async def open_embedder(settings: CacheSettings, find_upstream: FindUpstream) ->
     if isinstance(wanted, str):
         local = OnnxEmbedder(LocalEmbedder(model=wanted))
         await local.load()
-        return local
+        return Opened(local, _table_of(local.identity, find_artefact(wanted, default_root())))
     asking = _Asking(wanted, find_upstream)
     if not wanted.dimension:
         wanted = msgspec.structs.replace(wanted, dimension=await asking.dimension())
-    return HttpEmbedder(wanted, asking, wanted.upstream)
+    remote = HttpEmbedder(wanted, asking, wanted.upstream)
+    return Opened(remote, _table_of(remote.identity, folder_for(remote.identity, default_root())))
+
+
+def _table_of(identity: str, folder: Path) -> Table:
+    try:
+        return table_for(identity, folder) or UNMEASURED
+    except TableError as error:
+        raise EmbedderUnavailableError(str(error)) from error
+
+
+class _Row(msgspec.Struct):
+    embedding: list[float]
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Row]
 
 
 class _Asking:
@@ -94,16 +123,9 @@ class _Asking:
 
     async def dimension(self) -> int:
         """Return how long the vectors are that come."""
-
-        class Row(msgspec.Struct):
-            embedding: list[float]
-
-        class Answer(msgspec.Struct):
-            data: list[Row]
-
         body = msgspec.json.encode({"model": self._settings.model, "input": [_PROBE], "encoding_format": "float"})
         try:
-            return len(msgspec.json.decode(await self(body), type=Answer).data[0].embedding)
+            return len(msgspec.json.decode(await self(body), type=_Answer).data[0].embedding)
         except Exception as error:
             raise EmbedderUnavailableError(f"'{self._settings.upstream}' gives no embeddings: {error}") from error
 

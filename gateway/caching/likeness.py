@@ -23,6 +23,7 @@ from cache.semantic.logs.base import EntryLog
 from cache.semantic.search import Search
 from cache.semantic.settings import SemanticSettings
 from gateway.caching.audits import Audit, Audits
+from gateway.caching.embedding import Opened
 from gateway.domain.caller import Caller
 from gateway.domain.embedding import Embedder, EmbedderUnavailableError
 from gateway.domain.request import ModelRequest
@@ -35,7 +36,7 @@ RETRY_S: Final = 10.0
 MOST_ADDING: Final = 256
 """Answers that wait for the vectors of their questions; those of more are not kept for other questions."""
 
-OpenEmbedder = Callable[[], Awaitable[Embedder]]
+OpenEmbedder = Callable[[], Awaitable[Opened]]
 
 
 class Likeness:
@@ -152,20 +153,27 @@ class Likeness:
             self.cache.audit(found, is_right=is_right)
 
     async def _open(self) -> None:
-        while self.embedder is None:
+        opened = await self._opened()
+        self.embedder = self.audits.embedder = opened.embedder
+        self.keeper = BudgetKeeper(self.error_budget, table=opened.table)
+        payloads = _Payloads(self._exact)
+        cache = SemanticCache(opened.embedder, self._open_log(), payloads, self.keeper, self._settings)
+        cache.open()
+        self.cache, self._fault = cache, ""
+        if not self.keeper.is_measured:
+            log.warning(
+                "no thresholds were measured with the embedder %s: hits begin at a likeness of %.2f; audits lead down",
+                opened.embedder.identity,
+                self.keeper.threshold(""),
+            )
+
+    async def _opened(self) -> Opened:
+        while True:
             try:
-                self.embedder = await self._open_embedder()
+                return await self._open_embedder()
             except EmbedderUnavailableError as error:
                 self._complain(str(error))
                 await asyncio.sleep(RETRY_S)
-        self.audits.embedder = self.embedder
-        self.keeper = BudgetKeeper(self.error_budget)
-        payloads = _Payloads(self._exact)
-        cache = SemanticCache(self.embedder, self._open_log(), payloads, self.keeper, self._settings)
-        cache.open()
-        self.cache, self._fault = cache, ""
-        if cache.complaint:
-            log.warning("%s", cache.complaint)
 
     async def _close(self) -> None:
         cache, self.cache = self.cache, None

@@ -17,7 +17,7 @@ from cache.base import Backend
 from cache.exact import ExactCache
 from cache.semantic.logs.base import EntryLog
 from cache.semantic.settings import SemanticSettings
-from cache.settings import CacheSettings
+from cache.settings import CacheSettings, EmbeddingUpstream
 from gateway.caching.audits import Audits
 from gateway.caching.embedding import FindUpstream, open_embedder, why_not_semantic
 from gateway.caching.likeness import Likeness
@@ -146,8 +146,11 @@ class Caches:
     def _make_likeness(self, settings: CacheSettings, exact: ExactCache) -> Likeness:
         allowance = Allowance(settings.audit_usd_per_day, self._clock)
         ask = AllowedAsk(self._ask, self._ceiling, allowance, _AUDIT_S)
+        semantic = SemanticSettings(audit_share=settings.audit_share)
+        if isinstance(settings.embedder, EmbeddingUpstream):
+            semantic = msgspec.structs.replace(semantic, look_up_ms=settings.embedder.budget_ms)
         return Likeness(
-            SemanticSettings(audit_share=settings.audit_share),
+            semantic,
             error_budget=settings.error_budget,
             exact=exact,
             open_embedder=partial(open_embedder, settings, self._find_upstream),

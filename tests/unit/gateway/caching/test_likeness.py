@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from cache.calibration.table import table
 from cache.semantic.settings import SemanticSettings
 from gateway.caching.audits import Audits
+from gateway.caching.embedding import Opened
 from gateway.caching.likeness import Likeness
 from gateway.caching.silent_log import SilentLog
 from gateway.domain.embedding import Embedder, EmbedderUnavailableError
@@ -60,8 +62,8 @@ class Home:
             await come_true(lambda: cache.added + cache.not_added > before)
         return opened, sent
 
-    async def _open(self) -> Embedder:
-        return self.fake
+    async def _open(self) -> Opened:
+        return Opened(self.fake, table())
 
     async def _ask(self, request: ModelRequest, model: str) -> tuple[PlainReply, int | None]:
         self.asked.append((model, request))
@@ -223,5 +225,5 @@ async def test_without_an_embedder_equal_requests_are_answered() -> None:
     assert opened.cached == "exact"
 
 
-async def broken() -> Embedder:
+async def broken() -> Opened:
     raise EmbedderUnavailableError("there is no model")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import gateway.caching.embedding as module
+from cache.calibration.table import UNMEASURED
+from cache.settings import CacheSettings, EmbeddingUpstream
+from gateway.caching.embedding import open_embedder, why_not_semantic
+from gateway.domain.embedding import EmbedderUnavailableError
+from gateway.upstreams.base import Headers, RelayCall
+
+REMOTE = CacheSettings(exact=True, embedder=EmbeddingUpstream(upstream="there", model="m"))
+
+
+class Answering:
+    """Satisfies `RelaySupport`: embeds every text as the same three numbers."""
+
+    def __init__(self, status: int = 200, body: bytes = b"") -> None:
+        self.calls: list[RelayCall] = []
+        self._status, self._body = status, body
+
+    async def relay(self, call: RelayCall) -> Relayed:
+        self.calls.append(call)
+        assert isinstance(call.body, bytes)
+        count = len(msgspec.json.decode(call.body)["input"])
+        rows = [{"index": at, "embedding": [3.0, 0.0, 4.0]} for at in range(count)]
+        return Relayed(self._status, self._body or msgspec.json.encode({"data": rows}))
+
+
+class Relayed:
+    headers: Headers = ()
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status, self._body = status, body
+        self.is_closed = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def finding(upstream: Any) -> Any:
+    return {"there": upstream}.get
+
+
+async def test_a_server_embeds_and_tells_how_long_its_vectors_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    upstream = Answering()
+
+    embedder, table = await open_embedder(REMOTE, finding(upstream))
+    vectors = await embedder.embed(["a text"])
+
+    assert table is UNMEASURED
+    assert (embedder.identity, embedder.dimension) == ("there/m@1+3", 3)
+    assert vectors.tolist() == [pytest.approx([0.6, 0.0, 0.8])]
+    assert {(call.method, call.path) for call in upstream.calls} == {("POST", "/embeddings")}
+
+
+@pytest.mark.parametrize("upstream", [None, Answering(500), Answering(200, b"no json"), Answering(200, b'{"data":[]}')])
+async def test_a_server_that_gives_no_vectors_is_no_embedder(upstream: Any) -> None:
+    with pytest.raises(EmbedderUnavailableError, match="'there' gives no embeddings"):
+        await open_embedder(REMOTE, finding(upstream))
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        (CacheSettings(exact=True, semantic=False), "is false"),
+        (CacheSettings(exact=False), "'cache.exact' is off"),
+        (CacheSettings(exact=True, embedder="no-such-model"), "no embedding model no-such-model"),
+    ],
+)
+def test_why_there_is_no_semantic_cache_is_said(
+    settings: CacheSettings, part: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "find_spec", lambda _: object())
+
+    assert part in (why_not_semantic(settings) or "")
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "usearch" else object())
+
+    assert "usearch is missing" in (why_not_semantic(REMOTE) or "")
+
+
+def test_a_server_needs_no_model_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _: object())
+
+    assert why_not_semantic(REMOTE) is None
