@@ -36,7 +36,7 @@ class CacheStores(Protocol):
     """Opens what a cache keeps outside the process; None where it has nothing but this process's memory.
 
     Every call opens anew, connects to nothing and makes no file until something is kept or read, and may be made by any
-    thread. What was opened is closed by who opened it, before the state is.
+    thread; the first takes 10 ms for the ciphers. What was opened is closed by who opened it, before the state is.
     """
 
     def open_answers(self, max_bytes: int) -> Backend | None:
@@ -103,12 +103,13 @@ class SharedCacheStores:
 
     def open_answers(self, max_bytes: int) -> RedisBackend:
         """Prepare a backend; see `CacheStores.open_answers`."""
-        return RedisBackend(self._connect(_ANSWERS_TIMEOUT_S), self._organisation, max_bytes, self._sealer_of(ANSWERS))
+        sealer = self._sealer_of(ANSWERS).prepare()
+        return RedisBackend(self._connect(_ANSWERS_TIMEOUT_S), self._organisation, max_bytes, sealer)
 
     def open_entry_log(self) -> RedisEntryLog:
         """Prepare a log; see `CacheStores.open_entry_log`."""
         connection, tail = self._connect(_ANSWERS_TIMEOUT_S), self._connect(_TAIL_TIMEOUT_S)
-        return RedisEntryLog(connection, tail, self._organisation, self._sealer_of(EVENTS))
+        return RedisEntryLog(connection, tail, self._organisation, self._sealer_of(EVENTS).prepare())
 
     def open_flights(self, local: Flights) -> SharedFlights:
         """Prepare leases; see `CacheStores.open_flights`."""

@@ -136,6 +136,13 @@ def test_short_content_grows_by_id_nonce_mark_and_tag_and_long_content_shrinks()
     assert len(Sealer(KEY).seal(LONG, about=ABOUT)) < len(LONG) // 10
 
 
+def test_a_sealer_may_load_its_cipher_ahead() -> None:
+    sealer = Sealer(KEY)
+
+    assert sealer.prepare() is sealer
+    assert "_keys" in vars(sealer)
+
+
 def test_the_cipher_is_loaded_when_something_is_sealed_and_not_before() -> None:
     program = (
         "import sys; import gateway.stored.responses, gateway.sealing as sealing\n"
