@@ -110,6 +110,23 @@ def test_a_wrong_hit_is_forgotten_and_never_comes_again(start: Start, thinker: T
     assert operate(gateway, "GET", "/")["false_hits"]["wrong"] == 1
 
 
+def test_answers_can_be_forgotten_by_who_made_or_shares_them(start: Start, thinker: ThinkingServer) -> None:
+    gateway = start()
+    ask(gateway, EGG)
+    wait_for_entries(gateway, 1)
+
+    refused = operate(gateway, "DELETE", "/")
+    unknown = operate(gateway, "DELETE", "/0123456789abcdef")
+    of_others = operate(gateway, "DELETE", "/?tenant=team:nobody/nothing")
+    of_all = operate(gateway, "DELETE", "/?all=true")
+    again = ask(gateway, THE_EGG)
+
+    assert refused["error"]["code"] == "missing_required_parameter"
+    assert unknown["error"]["code"] == "entry_not_found"
+    assert (of_others, of_all) == ({"deleted": 0}, {"deleted": 1})
+    assert again.cached == "miss;gone"
+
+
 def test_hits_are_checked_upstream_and_the_share_of_wrong_ones_is_told(start: Start, thinker: ThinkingServer) -> None:
     gateway = start(cache={"audit_share": 1.0})
     thinker.says = "Seven minutes."
