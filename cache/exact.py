@@ -64,8 +64,8 @@ class ExactCache:
         return self._backend.bytes
 
     def counters(self) -> Mapping[str, int]:
-        """Return what happened so far: `hit`, `miss`, `expired`, `too_old`, `stored`, `deleted`, `failed`."""
-        return {**self._counts, "failed": self._backend.failed}
+        """Return what happened so far: `hit`, `miss`, `expired`, `too_old`, `stored`, `deleted`, `failed`, `unreadable`."""
+        return {**self._counts, "failed": self._backend.failed, "unreadable": self._backend.unreadable}
 
     def key_of(self, caller: Caller, request: ModelRequest, grounds: Grounds) -> bytes | None:
         """Return a request's key, the same whether it is streamed, or None when its answer is not kept."""

@@ -146,7 +146,11 @@ class Gateway:
         self.keys = self._state.keys
         self._once = build_once(self._state.once)
         self._caches = Caches(
-            self._state.cached, ask=self._ask_aside, ceiling=self._ceiling_aside, find_upstream=self._find_upstream
+            self._state.cached,
+            secret=settings.encryption_key,
+            ask=self._ask_aside,
+            ceiling=self._ceiling_aside,
+            find_upstream=self._find_upstream,
         )
         self._governor = Governor(self._state.holds)
         self.throttle = LoginThrottle()

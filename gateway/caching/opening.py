@@ -60,6 +60,8 @@ class Caches:
 
     Args:
         stores: keep what outlives the process.
+        secret: makes the keys of answers such that nobody can tell from them, without it, whether a request that was
+            guessed is among them; None where answers are kept in memory only.
         ask, ceiling: ask models for audits, and tell what that can cost.
         find_upstream: returns an upstream by its name.
         clock: seconds since the epoch.
@@ -69,6 +71,7 @@ class Caches:
         self,
         stores: Stores,
         *,
+        secret: Secret | None,
         ask: Ask,
         ceiling: Ceiling,
         find_upstream: FindUpstream,
@@ -76,6 +79,9 @@ class Caches:
     ) -> None:
         self._stores, self._ask, self._ceiling, self._find_upstream = stores, ask, ceiling, find_upstream
         self._clock = clock
+        self._secret = (
+            blake2b(secret.reveal().encode(), digest_size=32, person=b"cache keys").digest() if secret else b""
+        )
         self._built: tuple[CacheSettings, CacheStage] | None = None
         self._backend: tuple[int, Backend] | None = None
         self._local = Flights(FlightSettings())
@@ -93,7 +99,7 @@ class Caches:
         Raises:
             ValueError: the semantic cache is insisted on, and cannot be had.
         """
-        version = _digest(decisive)
+        version = self._digest(decisive)
         if self._built is None or self._built[0] != settings:
             self._built = settings, self._build(settings, version)
         elif self._built[1].version != version:
@@ -158,17 +164,16 @@ class Caches:
             audits=Audits(ask, allowance, settings.audit_judge),
         )
 
+    def _digest(self, decisive: Sequence[object]) -> str:
+        """Return what stands for all that an answer depends on besides its request; it tells nothing of secrets."""
+        encoded = msgspec.json.encode((_FORMAT, decisive), enc_hook=_without_secrets, order="sorted")
+        return blake2b(encoded, digest_size=16, key=self._secret).hexdigest()
+
     async def _stop(self) -> None:
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
             await asyncio.wait((running,))
-
-
-def _digest(decisive: Sequence[object]) -> str:
-    """Return what stands for everything that an answer depends on besides its request; no secret is part of it."""
-    encoded = msgspec.json.encode((_FORMAT, decisive), enc_hook=_without_secrets, order="sorted")
-    return blake2b(encoded, digest_size=12).hexdigest()
 
 
 def _without_secrets(value: Any) -> str:

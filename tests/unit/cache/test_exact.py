@@ -170,4 +170,12 @@ async def test_what_happened_is_counted() -> None:
     house.now += 60
     await house.cache.look_up(KEY)
 
-    assert house.cache.counters() == {"miss": 1, "stored": 1, "hit": 1, "too_old": 1, "expired": 1, "failed": 0}
+    assert house.cache.counters() == {
+        "miss": 1,
+        "stored": 1,
+        "hit": 1,
+        "too_old": 1,
+        "expired": 1,
+        "failed": 0,
+        "unreadable": 0,
+    }

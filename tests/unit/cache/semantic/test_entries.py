@@ -311,10 +311,10 @@ def test_a_large_scope_that_had_to_go_is_cleared_by_later_calls(entries: ScopedE
     small = ScopedEntries(D, IndexSettings(max_mb=1), at_once)
     small.extend(A, some(range(1000)))
     kept = weakref.ref(small._shelves[A])
-    small.extend(B, some(range(1000, 2200)))
+    small.extend(B, some(range(1000, 2600)))
     assert not small.holds(A)
 
-    for one in range(2200, 2240):
+    for one in range(2600, 2640):
         small.add(C, one, KEPT, ROWS[one], READING)
 
     gc.collect()

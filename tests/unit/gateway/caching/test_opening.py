@@ -35,8 +35,8 @@ async def _nobody(*_: Any) -> Any:
     raise AssertionError
 
 
-def caches(stores: Stores | None = None) -> Caches:
-    return Caches(stores or Stores(), ask=_nobody, ceiling=lambda *_: 0, find_upstream=lambda _: None)
+def caches(stores: Stores | None = None, secret: Secret | None = None) -> Caches:
+    return Caches(stores or Stores(), secret=secret, ask=_nobody, ceiling=lambda *_: 0, find_upstream=lambda _: None)
 
 
 EXACT = CacheSettings(exact=True, semantic=False)
@@ -67,6 +67,12 @@ def test_a_secret_decides_no_answer_and_leaves_no_trace() -> None:
     other = OpenAIUpstream(base_url="http://a/v1", api_key=Secret("other-secret-012345"))
 
     assert opened.stage(EXACT, one).version == opened.stage(EXACT, other).version
+
+
+def test_keys_of_answers_cannot_be_guessed_without_the_secret() -> None:
+    secrets = (None, Secret("first-secret-012345"), Secret("other-secret-012345"))
+
+    assert len({caches(secret=secret).stage(EXACT, "models").version for secret in secrets}) == 3
 
 
 def test_answers_stay_when_only_their_lives_change() -> None:
