@@ -28,7 +28,7 @@ RUN pip install --no-cache-dir --no-index --find-links /wheels setuptools \
 FROM build AS model
 RUN pip --python /opt/tierway/bin/python install --no-cache-dir --no-index --find-links /wheels "$(ls /dist/*.whl)[semantic]" \
  && pip install --no-cache-dir --find-links /wheels -c constraints.txt "$(ls /dist/*.whl)[semantic,export]" \
- && python -m cache.embedders.export /models/tierway/embedders
+ && XDG_CACHE_HOME=/models python -m cache.embedders.export
 
 FROM python:3.13-slim AS runtime
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/lib/tierway tierway \

@@ -57,7 +57,11 @@ def usage_of(usage: Usage) -> Document | None:
         "prompt_tokens": sent,
         "completion_tokens": generated,
         "total_tokens": sent + generated,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": usage.input_audio_tokens},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "audio_tokens": usage.input_audio_tokens,
+            **({"cache_write_tokens": usage.cache_write_tokens} if usage.cache_write_tokens else {}),
+        },
         "completion_tokens_details": {
             "reasoning_tokens": usage.reasoning_tokens,
             "audio_tokens": usage.output_audio_tokens,
