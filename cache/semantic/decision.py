@@ -15,7 +15,6 @@ from cache.semantic.search import Search
 from cache.semantic.shelf import Kept
 from cache.verifier.choice import LOOKED_AT, Choice, Neighbour, choose
 from cache.verifier.reader import read
-from cache.verifier.reading import Reading
 from cache.verifier.verifier import Verifier
 
 if TYPE_CHECKING:
@@ -92,10 +91,10 @@ class Decider:
         near: dict[int, _Near] = {}
         now = self._clock()
         for number, similarity, kept in self._replica.entries.search(scope, vector, NEAREST):
-            reading = _UNREAD if similarity < threshold else _read(kept)
-            if kept.expires_at <= now or reading is None:
+            if kept.expires_at <= now:
                 self._replica.entries.remove(scope, number)
                 continue
+            reading = _UNREAD if similarity < threshold else restore(kept.reading)
             near[number] = _Near(Neighbour(number, similarity, reading, kept.answer), kept)
         return near
 
@@ -137,14 +136,6 @@ class Decider:
             self._replica.delete(entry_id, scope)
             return "gone"
         return _Payload(kept)
-
-
-def _read(kept: Kept) -> Reading | None:
-    """Return the reading of an entry; None where another version of the reader wrote it."""
-    try:
-        return restore(kept.reading)
-    except ValueError:
-        return None
 
 
 def _missed(reason: str, choice: Choice) -> Missed:

@@ -29,13 +29,13 @@ COMMON: Final = 128
 """Entries of a scope that may have a word before it says nothing any more. It bounds the time of a question to 0.2 ms
 at 12 words; with 512 two more points of misses wait."""
 
-SCOPE_BYTES: Final = 400
+SCOPE_BYTES: Final = 280
 """What the hints of a scope take when they are empty (measured)."""
 
 _START: Final = 5
 """Letters of a word that count, so that its forms look alike."""
 
-_WORD_BYTES: Final = 150
+_WORD_BYTES: Final = 120
 """What a word takes that one entry has: its place in a dictionary, its digest, and a mark (measured)."""
 
 _LIST_BYTES: Final = 80

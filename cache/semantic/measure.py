@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import sys
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -155,15 +156,17 @@ async def _measure(asked: argparse.Namespace) -> None:
     while (await look_up(asked.entries - 1)).similarity < _SAME_GROUP:  # noqa: ASYNC110  nor of this
         await asyncio.sleep(0.2)
     _say(f"all found after {time.perf_counter() - began:.1f} s more")
-    times, work = [], []
+    times: dict[str, list[float]] = {"elapsed": [], "elapsed where the system took no core away": [], "of the core": []}
     for number in np.random.default_rng(1).integers(0, asked.entries, asked.look_ups).tolist():
-        began, worked = time.perf_counter(), time.thread_time()
+        taken, began, worked = _taken(), time.perf_counter(), time.thread_time()
         await look_up(number)
-        work.append((time.thread_time() - worked) * 1000)
-        times.append((time.perf_counter() - began) * 1000)
-    for name, measured in (("elapsed", times), ("of the processor", work)):
-        half, most = np.percentile(measured, [50, 99])
-        _say(f"look-up and guard, time {name}: p50 {half:.3f} ms, p99 {most:.3f} ms")
+        elapsed, work, is_whole = time.perf_counter() - began, time.thread_time() - worked, _taken() == taken
+        for name, seconds in zip(times, (elapsed, elapsed if is_whole else None, work), strict=True):
+            if seconds is not None:
+                times[name].append(seconds * 1000)
+    for name, measured in times.items():
+        half, most = np.percentile(measured, [50, 99]) if measured else (0.0, 0.0)
+        _say(f"look-up and guard, {len(measured)} times {name}: p50 {half:.3f} ms, p99 {most:.3f} ms")
     _say(f"outcomes: {dict(cache.counts)}")
     _say(f"after: {_rss_mb():.0f} MB, of which entries count {cache.entries.size / 2**20:.0f} MB")
     await cache.close()
@@ -184,6 +187,11 @@ def _scope(number: int, scopes: int) -> bytes:
 
 def _spelled(number: int) -> str:
     return "".join(chr(ord("a") + int(digit)) for digit in str(number))
+
+
+def _taken() -> int:
+    """Return how often the system gave the core of this thread to another one before it was done."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
 
 
 def _rss_mb() -> float:
