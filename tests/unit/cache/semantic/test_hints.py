@@ -30,6 +30,7 @@ def is_plausible(asked: str, hints: Hints) -> bool:
         ("Is legalizing marijuana good?", "What would the legalization of marijuana bring?", True),
         (EGG, "Is it?", True),
         ("Is it?", KING, False),
+        ("智利的首都是什么", "智利的首都是哪里", True),
     ],
 )
 def test_what_shares_rare_words_is_plausible(stored: str, asked: str, *, plausible: bool) -> None:
