@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from cache.embedders.recent import Recent, key_of
@@ -19,20 +20,24 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 _SHARE: Final = 0.05
-"""How much one text moves the running mean of what a text takes."""
+"""How much one text moves the running mean of what a text takes, the first ones apart."""
+
+_MOST: Final = 4.0
+"""How many times the mean one text counts at most: a text during which the system was busy says little of the next."""
 
 
 class _Job:
     """One text that waits or is being embedded.
 
     Attributes:
+        due_s: when the first call that waits for it gives up.
         waiting: calls that wait for it; one for which nobody waits any more is not begun.
     """
 
-    __slots__ = ("error", "future", "key", "text", "took_s", "vector", "waiting")
+    __slots__ = ("due_s", "error", "future", "key", "text", "took_s", "vector", "waiting")
 
-    def __init__(self, key: bytes, text: str, future: asyncio.Future[Vector]) -> None:
-        self.key, self.text, self.future = key, text, future
+    def __init__(self, key: bytes, text: str, due_s: float, future: asyncio.Future[Vector]) -> None:
+        self.key, self.text, self.due_s, self.future = key, text, due_s, future
         self.waiting = 0
         self.vector: Vector | None = None
         self.error: EmbeddingError | None = None
@@ -43,14 +48,15 @@ class EmbeddingQueue:
     """Embeds texts on a few threads. For one event loop; call it there.
 
     A thread takes texts as long as some wait, and each result goes back as soon as it is there: under load the hop
-    between the threads is paid once for many texts, and no text waits for those behind it.
+    between the threads is paid once for many texts, and no text waits for those behind it. The one whose time is over
+    first is next: a request that waits for its vector goes before those of misses, which have seconds.
 
     Args:
         encode: returns the vector of a text, or raises an `EmbeddingError`; called on the threads.
         threads: how many, >= 1.
-        max_waiting: texts that may wait, >= 1.
+        max_waiting: texts that may stand before another one, >= 1.
         recent: remembers what was made.
-        clock: seconds that never go back; read on the threads.
+        clock: seconds that never go back; read on the threads too.
 
     Attributes:
         embedded: texts that were embedded.
@@ -71,7 +77,8 @@ class EmbeddingQueue:
         self._encode, self._threads, self._max_waiting = encode, threads, max_waiting
         self._recent, self._clock = recent, clock
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="embedder")
-        self._line: deque[_Job] = deque()
+        self._line: list[tuple[float, int, _Job]] = []
+        self._joined = count()
         self._jobs: dict[bytes, _Job] = {}
         self._active = 0
         self._mean_s = 0.0
@@ -108,8 +115,7 @@ class EmbeddingQueue:
     def close(self) -> None:
         """Begin no more texts; those that wait end with `EmbedderUnavailableError`."""
         self._is_closed = True
-        while self._line:
-            job = self._line.popleft()
+        while (job := self._next()) is not None:
             job.error = EmbedderUnavailableError("the embedder is closed")
             self._finish(job)
         self._pool.shutdown(wait=False)
@@ -133,22 +139,34 @@ class EmbeddingQueue:
     def _join(self, missing: dict[bytes, str], budget_s: float) -> list[_Job]:
         """Put texts in the line, unless they are on their way: all of them or none."""
         new = [key for key in missing if key not in self._jobs]
-        if len(self._line) + len(new) > self._max_waiting:
+        due_s = self._clock() + budget_s
+        before = sum(due <= due_s for due, _, _ in self._line) if new else 0
+        if before + len(new) > self._max_waiting:
             self.late += 1
-            raise EmbedderLateError(f"{len(self._line)} texts wait already")
-        if new and self.expected_wait_s > budget_s:
+            raise EmbedderLateError(f"{before} texts wait already")
+        if new and before * self._mean_s / self._threads > budget_s:
             self.late += 1
-            raise EmbedderLateError(f"{len(self._line)} texts before it would take longer")
+            raise EmbedderLateError(f"{before} texts before it would take longer")
         self.shared += len(missing) - len(new)
         future_of = asyncio.get_running_loop().create_future
         for key in new:
-            self._jobs[key] = job = _Job(key, missing[key], future_of())
-            self._line.append(job)
+            self._jobs[key] = job = _Job(key, missing[key], due_s, future_of())
+            self._stand(job)
         jobs = [self._jobs[key] for key in missing]
         for job in jobs:
             job.waiting += 1
         self._wake()
         return jobs
+
+    def _stand(self, job: _Job) -> None:
+        heappush(self._line, (job.due_s, next(self._joined), job))
+
+    def _next(self) -> _Job | None:
+        """Take the text whose time is over first. It is one step for other threads, as no comparison is Python's."""
+        try:
+            return heappop(self._line)[2]
+        except IndexError:
+            return None
 
     def _wake(self) -> None:
         """Set idle threads to work where texts wait."""
@@ -160,9 +178,8 @@ class EmbeddingQueue:
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """Embed what waits, on a thread; the line is the only thing it shares with the loop's thread."""
         while True:
-            try:
-                job = self._line.popleft()
-            except IndexError:
+            job = self._next()
+            if job is None:
                 break
             if job.waiting > 0:
                 self._run(job)
@@ -185,12 +202,12 @@ class EmbeddingQueue:
     def _finish(self, job: _Job) -> None:
         if job.vector is None and job.error is None and job.waiting > 0 and not self._is_closed:
             # Somebody came for it just after a thread had left it out; that thread will rest and wake one.
-            self._line.append(job)
+            self._stand(job)
             return
         self._jobs.pop(job.key, None)
         if job.vector is not None:
             self.embedded += 1
-            self._mean_s += (_SHARE if self._mean_s else 1.0) * (job.took_s - self._mean_s)
+            self._learn(job.took_s)
             self._recent.put(job.key, job.vector)
             job.future.set_result(job.vector)
         elif job.error is not None:
@@ -198,6 +215,11 @@ class EmbeddingQueue:
             job.future.exception()  # seen: perhaps nobody waits any more
         else:
             self.dropped += 1
+
+    def _learn(self, took_s: float) -> None:
+        if self._mean_s:
+            took_s = min(took_s, _MOST * self._mean_s)
+        self._mean_s += max(_SHARE, 1 / self.embedded) * (took_s - self._mean_s)
 
     def _rest(self) -> None:
         """Count a thread as idle; a text may have come after it saw an empty line."""

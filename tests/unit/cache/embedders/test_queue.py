@@ -143,13 +143,45 @@ async def test_a_line_that_takes_longer_than_the_budget_is_late_at_once(model: G
     await queue.vectors(["taught that one takes a second"], LONG_S)
     model.gate.clear()
     model.begun.clear()
-    waiting = [asyncio.create_task(queue.vectors([text], LONG_S)) for text in "abc"]
+    waiting = [asyncio.create_task(queue.vectors([text], 2.5)) for text in "abc"]
     await begun(model)
 
     with pytest.raises(EmbedderLateError, match="before it"):
         await queue.vectors(["d"], 1.5)
 
     assert queue.expected_wait_s == pytest.approx(2.0)
+    model.gate.set()
+    await asyncio.gather(*waiting)
+    queue.close()
+
+
+async def test_who_has_least_time_goes_before_those_who_came_earlier(model: GatedModel) -> None:
+    queue = make(model, max_waiting=3)
+    patient = [asyncio.create_task(queue.vectors([text], LONG_S)) for text in "abc"]
+    await begun(model)
+
+    urgent = asyncio.create_task(queue.vectors(["d"], LONG_S / 2))
+    await asyncio.sleep(0)
+    model.gate.set()
+
+    await asyncio.gather(*patient, urgent)
+    assert model.texts == ["a", "d", "b", "c"]
+    queue.close()
+
+
+async def test_one_text_that_took_long_counts_little(model: GatedModel) -> None:
+    steps = Steps(0.0)
+    queue = EmbeddingQueue(model.encode, threads=1, max_waiting=8, recent=Recent(0), clock=steps)
+    model.gate.set()
+    for step_s in (1.0, 1000.0):
+        steps.step_s = step_s
+        await queue.vectors(["a"], LONG_S)
+    model.gate.clear()
+    model.begun.clear()
+    waiting = [asyncio.create_task(queue.vectors([text], LONG_S)) for text in "bc"]
+    await begun(model)
+
+    assert queue.expected_wait_s == pytest.approx(2.5)
     model.gate.set()
     await asyncio.gather(*waiting)
     queue.close()
