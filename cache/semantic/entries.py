@@ -102,7 +102,7 @@ class ScopedEntries:
             ValueError: a row has another length; nothing is changed.
         """
         shelf = self._shelves.get(scope)
-        known = shelf.kept if shelf is not None else {}
+        known = shelf.records if shelf is not None else {}
         for entry_id in entries.keys() & known.keys():
             self._renew(scope, entry_id, entries[entry_id][0])
         clues = {entry_id: clues_in(kept) for entry_id, (kept, _) in entries.items() if entry_id not in known}
@@ -141,22 +141,22 @@ class ScopedEntries:
         if shelf is None:
             return []
         found = self._index.search(scope, vector, k)
-        return [(entry_id, near, kept) for entry_id, near in found if (kept := shelf.kept.get(entry_id)) is not None]
+        return [(entry_id, near, kept) for entry_id, near in found if (kept := shelf.get(entry_id)) is not None]
 
     def has(self, scope: bytes, entry_id: int) -> bool:
         """Tell whether an entry is here."""
         shelf = self._shelves.get(scope)
-        return shelf is not None and entry_id in shelf.kept
+        return shelf is not None and entry_id in shelf.records
 
     def is_older(self, scope: bytes, entry_id: int, stored_at: float) -> bool:
         """Tell whether an entry is not here, or was stored before a moment."""
         shelf = self._shelves.get(scope)
-        kept = None if shelf is None else shelf.kept.get(entry_id)
+        kept = None if shelf is None else shelf.get(entry_id)
         return kept is None or kept.stored_at < stored_at
 
     def find(self, entry_id: int) -> bytes | None:
         """Return the scope of an entry, in time that grows with the number of scopes; None where it is not here."""
-        return next((scope for scope, shelf in self._shelves.items() if entry_id in shelf.kept), None)
+        return next((scope for scope, shelf in self._shelves.items() if entry_id in shelf.records), None)
 
     def remove(self, scope: bytes, entry_id: int) -> bool:
         """Forget an entry; False where it is not here."""
@@ -179,11 +179,11 @@ class ScopedEntries:
 
     def _drop(self, scope: bytes, entry_id: int) -> bool:
         shelf = self._shelves.get(scope)
-        if shelf is None or entry_id not in shelf.kept:
+        if shelf is None or entry_id not in shelf.records:
             return False
         with self._counting(shelf):
             shelf.drop(entry_id)
-        if not shelf.kept:
+        if not shelf.records:
             self._drop_all(scope)
         return True
 
@@ -192,15 +192,15 @@ class ScopedEntries:
         shelf = self._shelves.pop(scope, None)
         if shelf is not None:
             self._shelf_bytes -= shelf.size
-            self._count -= len(shelf.kept)
+            self._count -= len(shelf.records)
             self._going.append(shelf)
 
     @contextmanager
     def _counting(self, shelf: Shelf) -> Iterator[Shelf]:
         """Give a shelf, and count what is done to it."""
-        count, size = len(shelf.kept), shelf.size
+        count, size = len(shelf.records), shelf.size
         yield shelf
-        self._count += len(shelf.kept) - count
+        self._count += len(shelf.records) - count
         self._shelf_bytes += shelf.size - size
 
     def _make_room(self, gone: Evicted) -> None:
@@ -219,9 +219,9 @@ class ScopedEntries:
         shelf = self._shelves.get(scope)
         if shelf is None or self._index.scopes > 1:
             self._index.drop(scope)
-            self.evicted += len(shelf.kept) if shelf is not None else 0
+            self.evicted += len(shelf.records) if shelf is not None else 0
             self._drop_all(scope)
             return
-        entry_id = next(iter(shelf.kept))
+        entry_id = next(iter(shelf.records))
         self._index.remove(scope, entry_id)
         self.evicted += self._drop(scope, entry_id)

@@ -119,7 +119,7 @@ def test_what_is_here_already_stays(entries: ScopedEntries) -> None:
 
     entries.extend(A, some(range(3)))
 
-    assert entries.search(A, ROWS[1], 1)[0][2] is own
+    assert entries.search(A, ROWS[1], 1)[0][2] == own
     assert len(entries) == 3
 
 
