@@ -190,14 +190,14 @@ def test_finishing_twice_is_harmless(entries: ScopedEntries) -> None:
 
 def test_beyond_the_bound_the_scope_least_recently_used_goes_whole() -> None:
     entries = ScopedEntries(D, IndexSettings(max_mb=1), at_once)
-    entries.extend(A, some(range(400)))
-    entries.extend(B, some(range(1000, 1400)))
+    entries.extend(A, some(range(500)))
+    entries.extend(B, some(range(1000, 1500)))
     entries.search(A, ROWS[0], 1)
 
-    entries.extend(C, some(range(2000, 3600)))
+    entries.extend(C, some(range(2000, 4000)))
 
     assert (entries.holds(A), entries.holds(B), entries.holds(C)) == (True, False, True)
-    assert entries.evicted == 400
+    assert entries.evicted == 500
     assert entries.size <= 2**20
 
 
@@ -311,10 +311,10 @@ def test_a_large_scope_that_had_to_go_is_cleared_by_later_calls(entries: ScopedE
     small = ScopedEntries(D, IndexSettings(max_mb=1), at_once)
     small.extend(A, some(range(1000)))
     kept = weakref.ref(small._shelves[A])
-    small.extend(B, some(range(1000, 2600)))
+    small.extend(B, some(range(1000, 3000)))
     assert not small.holds(A)
 
-    for one in range(2600, 2640):
+    for one in range(3000, 3040):
         small.add(C, one, KEPT, ROWS[one], READING)
 
     gc.collect()
