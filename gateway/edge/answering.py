@@ -110,6 +110,8 @@ class AnswerRoute:
             else:
                 await send_answer(send, exchange, 200, _headers(exchange, reply), body)
         else:
+            if self._current.captures.is_on:
+                reply = self._current.captures.follow(exchange, reply)
             reply = exchange.reply = version.observation.follow(exchange, reply)
             explain = explain and exchange.shape == "chat"  # elsewhere the last event is not ours to add to
             await _send_stream(send, exchange, ExplainedStream(reply, exchange) if explain else reply, wire)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from gateway.alerts.watch import AlertWatch
+from gateway.capture.captures import Captures
 from gateway.observation import Observation
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
@@ -45,6 +46,7 @@ class Current:
         governor: holds requests to limits and budgets.
         alerts: watches requests and budgets.
         state: the stores.
+        captures: keeps what single keys send and are answered, where an operator has asked for it.
 
     Attributes:
         reload_error: why the newest edit of the settings file is not served, or None.
@@ -63,6 +65,7 @@ class Current:
         governor: Governor,
         alerts: AlertWatch,
         state: State,
+        captures: Captures | None = None,
     ) -> None:
         self.version = version
         self.telemetry = telemetry
@@ -73,6 +76,7 @@ class Current:
         self.alerts = alerts
         self.state = state
         self.ledger = state.ledger
+        self.captures = captures or Captures(None, None)
         self.reload_error: str | None = None
         self.draining = False
         self.degraded: dict[str, str] = {}

@@ -160,6 +160,8 @@ class Lifetime:
             self._current.telemetry.record(record)
             self._current.alerts.observe(record)
             self._current.version.observation.take(exchange)
+            if self._current.captures.is_on:
+                self._current.captures.take(exchange)
         except Exception:
             log.exception("recording failed", extra={"request_id": exchange.request_id})
 

@@ -10,6 +10,7 @@ from litestar.handlers import BaseRouteHandler
 
 from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError, NotPermittedError
 from gateway.edge.admin.alerts import alerts_router
+from gateway.edge.admin.capture import capture_router
 from gateway.edge.admin.experiments import experiments_router
 from gateway.edge.admin.keys import keys_router
 from gateway.edge.admin.policy import policy_router
@@ -24,6 +25,7 @@ from policies.authenticate import digest_of
 def admin_router() -> Router:
     """Return the operators' API."""
     handlers = [keys_router(), usage_router(), policy_router(), alerts_router(), route_router(), experiments_router()]
+    handlers.append(capture_router())
     return Router("/admin", route_handlers=handlers, guards=[require_admin_key])
 
 
