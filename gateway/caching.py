@@ -87,6 +87,9 @@ class CacheStage:
     async def _look_up(
         self, cache: ExactCache, exchange: Exchange, caller: Caller, request: ModelRequest, directives: Directives
     ) -> Reply | None:
+        if exchange.inspection is not None and exchange.inspection.is_redacted:
+            exchange.miss_reason = SKIPPED
+            return None
         grounds = Grounds(
             sharing=cache.settings.scope, tier=exchange.tier, user=exchange.user or "", policy=self._version
         )

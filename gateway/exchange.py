@@ -16,6 +16,7 @@ from gateway.upstreams.transport import Patience
 from policies.base import Hold
 from policies.effective import Policy
 from policies.fair_queue import AT_ONCE
+from policies.sanitise.inspection import Inspection
 from router.base import Decision, Option
 from router.wishes import NO_WISHES, Wishes
 
@@ -59,16 +60,17 @@ class Exchange:
             one, an answer without the form that was asked for.
         is_kept: whether its answer is to be kept for later requests.
         is_replayed: whether its answer was made for another request, which pays for it.
+        inspection: what the guard knows of it, None where it looks for nothing.
         noted: the stream of its answer of which what is needed to keep it is noted.
         degraded: in which ways the answer is less than what was to be expected, as words for a header.
     """
 
     __slots__ = (
         "_closers", "_settler", "address", "aside", "attempts", "caller", "cost_microusd", "decision", "degraded",
-        "error", "experiment", "first_byte_s", "headers", "held_options", "hit", "hold", "hold_id", "is_kept",
-        "is_replayed", "miss_reason", "noted", "output_limit", "patience", "policy", "query", "reply", "request",
-        "request_id", "reserved_at", "retries", "route", "routed_model", "shape", "started", "status", "subject",
-        "target", "upstream", "upstream_s", "usage", "user", "waited", "wishes",
+        "error", "experiment", "first_byte_s", "headers", "held_options", "hit", "hold", "hold_id", "inspection",
+        "is_kept", "is_replayed", "miss_reason", "noted", "output_limit", "patience", "policy", "query", "reply",
+        "request", "request_id", "reserved_at", "retries", "route", "routed_model", "shape", "started", "status",
+        "subject", "target", "upstream", "upstream_s", "usage", "user", "waited", "wishes",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +96,7 @@ class Exchange:
         self.hit: Hit | None = None
         self.miss_reason = "off"
         self.is_kept = self.is_replayed = False
+        self.inspection: Inspection | None = None
         self.noted: Reply | None = None
         self.reply: Reply | None = None
         self.routed_model = ""

@@ -25,17 +25,19 @@ from gateway.inclusion import Inclusion, InclusionError
 from gateway.upstreams.settings import AnthropicUpstream, AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Timeouts
 from gateway.yaml_reader import YamlError, read_yaml
 from policies.review import faults
+from policies.sanitise import settings as guard_settings
+from policies.sanitise.external import settings as external_guards
+from policies.sanitise.external.settings import GuardSection
+from policies.sanitise.settings import GuardSettings
 from policies.settings import (
     Budget,
     Example,
     Expectation,
-    GuardSettings,
     HoldSettings,
     KeySettings,
     Limits,
     LostState,
     OrganisationSettings,
-    PromptLimits,
     QueueSettings,
     StagingSettings,
     TeamSettings,
@@ -162,8 +164,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     callers."""
     router: RouterSettings = RouterSettings()
     """How a request finds the models that may answer it."""
-    guard: GuardSettings = GuardSettings()
-    """What is checked in a request."""
+    guard: GuardSection = GuardSection()
+    """What is checked in requests and answers of the whole organisation; its teams and keys may tighten it."""
     cache: CacheSettings = CacheSettings()
     """Which answers are kept."""
     organisation: OrganisationSettings = OrganisationSettings()
@@ -174,29 +176,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     telemetry: TelemetrySettings = TelemetrySettings()
     """What the gateway tells about itself."""
 
+    def __post_init__(self) -> None:
+        """Hand the guard to the organisation, whose levels it is resolved with."""
+        guard = external_guards.without_others(self.guard)
+        if self.organisation.guard is None and guard != GuardSettings():
+            organisation = msgspec.structs.replace(self.organisation, guard=guard)
+            msgspec.structs.force_setattr(self, "organisation", organisation)
+
 
 SECTIONS: Final = (
     Settings, ServerSettings, Tls, RelaySettings,
     OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price,
     RouterSettings, Target, RetrySettings, BreakerSettings, HedgeSettings, OutputSettings, Split, ExperimentSettings,
     ShadowSettings,
-    GuardSettings, PromptLimits, CacheSettings, OrganisationSettings, Limits, Budget, UserSettings, LostState,
+    *external_guards.SECTIONS, *guard_settings.SECTIONS, CacheSettings, OrganisationSettings, Limits, Budget, UserSettings, LostState,
     QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
     TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
 
 NOT_YET: Final = (
-    "guard.input",
-    "guard.output",
-    "guard.tool_arguments",
-    "guard.tool_results",
-    "guard.restore",
     "cache.semantic",
     "cache.error_budget",
     "cache.embedder",
     "cache.audit_share",
-    "organisation.teams.*.guard",
     "agents",
     "telemetry.otlp",
 )
@@ -281,6 +284,8 @@ def parse(raw: bytes, environment: Any, inclusion: Inclusion | None = None) -> S
         tree = _resolve(tree, environment, "")
     except RecursionError as error:
         raise SettingsError("the file contains itself: an anchor (&) is repeated (*) below its own place") from error
+    if "guard" in tree and isinstance(tree.get("organisation"), dict) and "guard" in tree["organisation"]:
+        raise SettingsError("organisation.guard: the guard stands at the top of this file already")
     settings = _convert(tree)
     _check_references(settings)
     return settings
@@ -400,6 +405,10 @@ def _check_references(settings: Settings) -> None:
     _check_aliases(settings)
     _check_keys(settings)
     fault = next(faults(settings.organisation), None)
+    if fault is not None:
+        raise SettingsError(fault)
+    speaking_openai = {name for name, one in settings.upstreams.items() if isinstance(one, OpenAIUpstream)}
+    fault = next(external_guards.faults(settings.guard, speaking_openai), None)
     if fault is not None:
         raise SettingsError(fault)
     relay = settings.relay.upstream

@@ -73,13 +73,16 @@ class Authenticator:
         return self._outcome
 
 
-class Sanitiser:
-    def __init__(self, error: Exception | None = None) -> None:
-        self._error = error
+class Guard:
+    """Lets requests pass, or gives what a test wants in their place."""
 
-    def check(self, request: ModelRequest) -> None:
+    def __init__(self, error: Exception | None = None, instead: ModelRequest | None = None) -> None:
+        self._error, self._instead = error, instead
+
+    async def check(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
         if self._error:
             raise self._error
+        return self._instead or request
 
 
 class Limiter:
@@ -256,7 +259,7 @@ class House:
         cache = parts.pop("cache", None)
         self.pipeline = Pipeline(
             authenticator=self.authenticator,
-            sanitiser=parts.pop("sanitiser", Sanitiser()),
+            guard=parts.pop("guard", Guard()),
             limiter=self.limiter,
             router=Router(
                 RouterSettings(tiers=tiers, retries=RetrySettings(attempts=0)), strategy, models, {"alias": "a"}
@@ -358,7 +361,7 @@ async def test_a_broken_body_is_refused_before_anything_is_reserved() -> None:
 
 
 async def test_a_rejected_prompt_reserves_nothing() -> None:
-    house = House(sanitiser=Sanitiser(PromptRejectedError("no")))
+    house = House(guard=Guard(PromptRejectedError("no")))
 
     _, error = await house.refusal()
 
@@ -389,7 +392,7 @@ async def test_an_unknown_model_is_refused_before_anything_is_reserved() -> None
     ("parts", "stage"),
     [
         ({"caller": BROKEN}, "authentication"),
-        ({"sanitiser": Sanitiser(BROKEN)}, "guard"),
+        ({"guard": Guard(BROKEN)}, "guard"),
         ({"limiter": Limiter(BROKEN)}, "limits"),
     ],
 )
