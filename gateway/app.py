@@ -24,6 +24,8 @@ from gateway.alerts.watch import open_watch
 from gateway.attempts.attempts import keep_retries_quiet
 from gateway.bookkeeping import record_expired
 from gateway.caching import CacheStage
+from gateway.capture.captures import Captures
+from gateway.capture.file import folder_of
 from gateway.continuity import Continuity
 from gateway.domain.errors import StageUnavailableError
 from gateway.domain.money import PER_MILLION
@@ -40,6 +42,9 @@ from gateway.gauges import (
     state_gauges,
     upstream_gauges,
 )
+from gateway.guarding.moderation import LocalModeration
+from gateway.guarding.scanning import Looker
+from gateway.guarding.stage import GuardStage
 from gateway.inclusion import FileWatch
 from gateway.observation import Observation
 from gateway.pipeline import Pipeline, build_once
@@ -55,8 +60,7 @@ from gateway.upstreams.base import PlainReply, Upstream
 from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import HttpUpstream
 from policies.authenticate import KeyRing
-from policies.catalogue import build_sanitiser
-from policies.effective import Policy, PolicyBook
+from policies.effective import Policy, PolicyBook, all_plans
 from policies.fair_queue import SlotGate
 from policies.governor import Governor
 from policies.meters import Standing
@@ -137,6 +141,7 @@ class Gateway:
         self._upstreams: dict[str, Upstream] = {}
         self._gates: dict[str, SlotGate] = {}
         self._learned = Learned(settings.router, settings.models)
+        self._looker = Looker()
         self._has_new_version = asyncio.Event()
         self._is_built = False
         self._background: set[asyncio.Task[None]] = set()
@@ -144,6 +149,7 @@ class Gateway:
         self.alerts = open_watch(settings.telemetry.alerts, self.budgets if tells_of_budgets else None)
         self._state = _open_state(settings)
         self.keys = self._state.keys
+        self.captures = Captures(folder_of(settings.state), settings.encryption_key)
         self._once = build_once(self._state.once)
         self._governor = Governor(self._state.holds)
         self.throttle = LoginThrottle()
@@ -170,6 +176,8 @@ class Gateway:
             governor=self._governor,
             alerts=self.alerts,
             state=self._state,
+            captures=self.captures,
+            moderation=LocalModeration(self._looker),
         )
         self._is_built = True
         self._state.memory.learners.append(self._learn_feedback)
@@ -197,6 +205,7 @@ class Gateway:
             asyncio.create_task(self._follow_rollout()),
             asyncio.create_task(self._follow_learning()),
             asyncio.create_task(self._run_experiments()),
+            asyncio.create_task(self.captures.sweep()),
             asyncio.create_task(asyncio.to_thread(_log_cautions, self._settings)),
         ]
         if self._watch is not None:
@@ -215,6 +224,7 @@ class Gateway:
             for upstream in self._upstreams.values():
                 await upstream.close()
             await self.alerts.close()
+            await self.captures.close()
             await self._once.close()
             await self._save_learning()
             await self._state.close()
@@ -376,10 +386,11 @@ class Gateway:
         learned = self._learned.adapted(settings.router, settings.models)
         router = build_router(settings, self._prices, learned)
         policies, trial = self._policies(settings.organisation, tried, router)
+        self._looker.prepare(all_plans(settings.organisation))
         observation = self._observe(settings)
         pipeline = Pipeline(
             authenticator=ring or self._ring,
-            sanitiser=build_sanitiser(settings.guard),
+            guard=GuardStage(policies, self._looker),
             limiter=self._governor,
             ledger=self._state.ledger,
             gates=self._update_gates(settings),
@@ -510,6 +521,7 @@ class Gateway:
         yield from cache_gauges(version.pipeline.cache)
         yield from once_gauges(self._once)
         yield from self.alerts.gauges()
+        yield from self.captures.gauges()
         most = self._settings.telemetry.metrics.label_top_n
         yield from budget_gauges(self._standings, self.alerts.forecasts(), most)
         yield from hold_gauges(self._governor)

@@ -8,6 +8,8 @@ import msgspec
 
 from gateway.alerts.watch import AlertWatch
 from gateway.capture.captures import Captures
+from gateway.guarding.moderation import LocalModeration
+from gateway.guarding.scanning import Looker
 from gateway.observation import Observation
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
@@ -47,6 +49,7 @@ class Current:
         alerts: watches requests and budgets.
         state: the stores.
         captures: keeps what single keys send and are answered, where an operator has asked for it.
+        moderation: judges texts by the gateway's own detectors.
 
     Attributes:
         reload_error: why the newest edit of the settings file is not served, or None.
@@ -66,6 +69,7 @@ class Current:
         alerts: AlertWatch,
         state: State,
         captures: Captures | None = None,
+        moderation: LocalModeration | None = None,
     ) -> None:
         self.version = version
         self.telemetry = telemetry
@@ -77,6 +81,7 @@ class Current:
         self.state = state
         self.ledger = state.ledger
         self.captures = captures or Captures(None, None)
+        self.moderation = moderation or LocalModeration(Looker())
         self.reload_error: str | None = None
         self.draining = False
         self.degraded: dict[str, str] = {}

@@ -103,6 +103,11 @@ class GuardSection(GuardSettings, frozen=True, kw_only=True, forbid_unknown_fiel
     `relay.upstream` where there is one, the gateway's own detectors otherwise."""
 
 
+def without_others(section: GuardSettings) -> GuardSettings:
+    """Return what a section says of the gateway's own checks, as every level says it."""
+    return GuardSettings(**{name: getattr(section, name) for name in GuardSettings.__struct_fields__})
+
+
 SECTIONS: Final = (GuardSection, PresidioGuard, ModerationGuard, WebhookGuard)
 """The structs of this module, in the order the reference lists them."""
 
