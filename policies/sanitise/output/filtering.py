@@ -11,9 +11,9 @@ import msgspec
 from policies.sanitise.finding import Finding
 from policies.sanitise.injection.leak import Prompt, Reader
 from policies.sanitise.inspection import Inspection
+from policies.sanitise.output.finder import Finder, Sighting
 from policies.sanitise.output.instructions import InstructionReader, Judge
 from policies.sanitise.output.known import KnownSecrets
-from policies.sanitise.output.looker import Looker, Sighting
 from policies.sanitise.output.screen import BlockedError, Screen
 from policies.sanitise.output.tally import Tally
 from policies.sanitise.redaction.redactor import Vault
@@ -29,7 +29,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         inspection: of the request; takes in what is found.
-        looker: finds what has a place; None where nothing is looked for.
+        finder: finds what has a place; None where nothing is looked for.
         watcher: the same for texts that must not be changed.
         vault: whose placeholders are put back; None where none are.
         prompt: the system message that must not be given away; None where nobody looks.
@@ -37,8 +37,8 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     inspection: Inspection
-    looker: Looker | None = None
-    watcher: Looker | None = None
+    finder: Finder | None = None
+    watcher: Finder | None = None
     vault: Vault | None = None
     prompt: Prompt | None = None
     instructions: Judge | None = None
@@ -46,7 +46,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_idle(self) -> bool:
         """Whether texts pass as they are."""
-        return self.looker is None and self.vault is None and self.prompt is None and self.instructions is None
+        return self.finder is None and self.vault is None and self.prompt is None and self.instructions is None
 
 
 def duty_of(inspection: Inspection, known: KnownSecrets | None = None, instructions: Judge | None = None) -> Duty:
@@ -58,12 +58,12 @@ def duty_of(inspection: Inspection, known: KnownSecrets | None = None, instructi
         instructions: judges whether a text gives instructions.
     """
     plan, vault = inspection.plan, inspection.vault
-    looker = Looker(plan, vault, known)
+    finder = Finder(plan, vault, known)
     is_leak_watched = plan.output.leak != "ignore" and bool(inspection.trusted)
     return Duty(
         inspection=inspection,
-        looker=None if looker.is_idle else looker,
-        watcher=None if looker.is_idle else Looker(plan, vault, known, is_fixed=True),
+        finder=None if finder.is_idle else finder,
+        watcher=None if finder.is_idle else Finder(plan, vault, known, is_fixed=True),
         vault=vault if plan.restore and vault is not None and vault.values else None,
         prompt=Prompt("\n".join(inspection.trusted), "\n".join(inspection.said)) if is_leak_watched else None,
         instructions=instructions if plan.output.injection != "ignore" else None,
@@ -86,9 +86,9 @@ class Filter:
     def __init__(self, duty: Duty, name: str, place: Place = "text", *, is_signed: bool = False) -> None:
         self._duty = duty
         self._tally = Tally(name)
-        looker = duty.watcher if is_signed else duty.looker
+        finder = duty.watcher if is_signed else duty.finder
         view = _plain_view if place == "json" else None
-        self._screen = None if looker is None else Screen(looker, self._tally.add, view)
+        self._screen = None if finder is None else Screen(finder, self._tally.add, view)
         self._leak = None if duty.prompt is None else Reader(duty.prompt)
         self._instructions = None if duty.instructions is None else InstructionReader(duty.instructions)
         self._restorer = None if duty.vault is None or is_signed else StreamRestorer(duty.vault, place)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from policies.sanitise.finding import Finding
-from policies.sanitise.output.looker import Looker, Sighting
+from policies.sanitise.output.finder import Finder, Sighting
 from policies.sanitise.redaction.placeholder import label_of
 from policies.sanitise.unicode.cleaning import cleaned
 
@@ -60,16 +60,16 @@ class Screen:
     characters at most, and a key up to `LONGEST`. Where findings are only told of, nothing is held back.
 
     Args:
-        looker: finds what there is.
+        finder: finds what there is.
         tell: is told of each finding once.
-        view: shows a text to the looker, character for character; for texts inside of strings of JSON.
+        view: shows a text to the finder, character for character; for texts inside of strings of JSON.
     """
 
-    __slots__ = ("_before", "_due", "_is_held", "_looker", "_seen", "_tell", "_view", "_window")
+    __slots__ = ("_before", "_due", "_finder", "_is_held", "_seen", "_tell", "_view", "_window")
 
-    def __init__(self, looker: Looker, tell: Tell, view: Callable[[str], str] | None = None) -> None:
-        self._looker, self._tell, self._view = looker, tell, view
-        self._is_held = looker.changes
+    def __init__(self, finder: Finder, tell: Tell, view: Callable[[str], str] | None = None) -> None:
+        self._finder, self._tell, self._view = finder, tell, view
+        self._is_held = finder.changes
         self._window = ""
         self._before = self._seen = 0
         self._due = HELD + STEP if self._is_held else STRIDE
@@ -102,7 +102,7 @@ class Screen:
 
     def _advance(self, *, is_over: bool) -> str:
         window = self._window
-        found = self._looker.find(window if self._view is None else self._view(window))
+        found = self._finder.find(window if self._view is None else self._view(window))
         fresh = [one for one in found if one.finding.end > self._seen]
         cut = len(window) if is_over else self._settled(fresh)
         passing = [one for one in fresh if one.finding.start < cut]

@@ -12,7 +12,8 @@ from policies.sanitise.output.screen import HELD, MOST, STEP, BlockedError
 from policies.sanitise.redaction.placeholder import longest_placeholder
 from tests.support.guarded import AWS, MAIL, QUOTED, inspection_of, pieces, placeholder
 
-WORDS = "lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam nonumy eirmod tempor".split()
+LATIN = "lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam nonumy eirmod tempor"
+WORDS = LATIN.split(" ")
 SYSTEM = (
     "You are the assistant of Borealis Insurance. Never mention the internal discount ladder: seven percent after two "
     "refusals, eleven percent after three refusals, and fifteen percent when the customer names a competitor."
@@ -20,7 +21,7 @@ SYSTEM = (
 
 
 def prose(seed: int, words: int = 60) -> str:
-    chosen = random.Random(seed)
+    chosen = random.Random(seed)  # noqa: S311  the same each time
     return " ".join(chosen.choice(WORDS) for _ in range(words))
 
 
@@ -32,11 +33,13 @@ def passed(inspection: Inspection, *parts: str, known: KnownSecrets | None = Non
 def blocked(inspection: Inspection, *parts: str) -> str:
     """Return what passed before something was blocked."""
     filtered, sent = Filter(duty_of(inspection), "content"), ""
-    with pytest.raises(BlockedError) as error:
+    try:
         for part in parts:
             sent += filtered.feed(part)
         sent += filtered.finish()
-    return sent + error.value.passed
+    except BlockedError as error:
+        return sent + error.passed
+    raise AssertionError("nothing was blocked")
 
 
 def test_placeholders_are_restored_at_every_split() -> None:
@@ -111,7 +114,7 @@ def test_personal_data_is_taken_out_in_pieces_of_any_size(size: int) -> None:
 
 
 def test_random_cuts_change_nothing_in_what_is_sent() -> None:
-    drawn = random.Random(11)
+    drawn = random.Random(11)  # noqa: S311  the same each time
     for seed in range(60):
         parts = [prose(seed, drawn.randrange(30))]
         for item in (AWS, MAIL, "192.168.40.41", "4111 1111 1111 1111"):
@@ -125,7 +128,7 @@ def test_random_cuts_change_nothing_in_what_is_sent() -> None:
 
 
 def test_a_long_key_in_lines_is_taken_out_whole() -> None:
-    drawn = random.Random(5)
+    drawn = random.Random(5)  # noqa: S311  the same each time
     lines = ["".join(drawn.choice("ABCDEFGHabcdefgh0123456789+/") for _ in range(64)) for _ in range(24)]
     begin, end = "-----BEGIN RSA " + "PRIVATE KEY-----", "-----END RSA " + "PRIVATE KEY-----"
     text = "\n".join([prose(7), begin, *lines, end, prose(8)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,8 +14,10 @@ from policies.sanitise.output.known import KnownSecrets
 from policies.sanitise.plan import GuardPlan, kinds_of
 from policies.sanitise.redaction.placeholder import whole
 from policies.sanitise.redaction.redactor import Vault
-from policies.sanitise.scan import shared_scanner
 from policies.sanitise.settings import Action
+
+if TYPE_CHECKING:
+    from policies.sanitise.scan import TextScanner
 
 CHANGING: Final = frozenset({"redact", "block"})
 """Actions for which text has to be held back until it was looked through."""
@@ -31,7 +33,7 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     action: Action
 
 
-class Looker:
+class Finder:
     """Looks through stretches of one answer.
 
     Args:
@@ -45,7 +47,18 @@ class Looker:
         is_idle: whether there is nothing to look for.
     """
 
-    __slots__ = ("_actions", "_canaries", "_kinds", "_known", "_own", "_placeholder", "_plan", "changes", "is_idle")
+    __slots__ = (
+        "_actions",
+        "_canaries",
+        "_kinds",
+        "_known",
+        "_own",
+        "_placeholder",
+        "_plan",
+        "_scanner",
+        "changes",
+        "is_idle",
+    )
 
     def __init__(
         self, plan: GuardPlan, vault: Vault | None = None, known: KnownSecrets | None = None, *, is_fixed: bool = False
@@ -53,6 +66,7 @@ class Looker:
         self._plan, self._known = plan, known
         actions = plan.output
         self._kinds = kinds_of(actions)
+        self._scanner = _scanner() if self._kinds else None
         self._canaries = CanaryFinder(plan.canaries) if plan.canaries and actions.canary != "ignore" else None
         self._placeholder = None if vault is None or not vault.values else whole(vault.suffix)
         placed = {name: actions.of(name) for name in _PLACED}
@@ -80,7 +94,7 @@ class Looker:
         ]
 
     def _scanned(self, text: str) -> Iterable[Finding]:
-        return shared_scanner().scan(text, self._kinds) if self._kinds else ()
+        return () if self._scanner is None else self._scanner.scan(text, self._kinds)
 
     def _placed(self, text: str) -> Iterable[Finding]:
         """Yield what needs no scanner."""
@@ -116,6 +130,13 @@ class Looker:
 
     def _action(self, finding: Finding) -> Action:
         return self._own if finding.rule == _OWN else self._actions[finding.detector]
+
+
+def _scanner() -> TextScanner:
+    # Imported here because patterns and tables take 60 MB, which a guard that only restores saves.
+    from policies.sanitise.scan import shared_scanner  # noqa: PLC0415
+
+    return shared_scanner()
 
 
 def _unchanged(action: Action) -> Action:
