@@ -42,6 +42,8 @@ from gateway.gauges import (
     state_gauges,
     upstream_gauges,
 )
+from gateway.guarding.external.caller import GuardCaller
+from gateway.guarding.external.guards import ExternalGuards, build_guards
 from gateway.guarding.moderation import LocalModeration
 from gateway.guarding.scanning import Looker
 from gateway.guarding.stage import GuardStage
@@ -142,6 +144,7 @@ class Gateway:
         self._gates: dict[str, SlotGate] = {}
         self._learned = Learned(settings.router, settings.models)
         self._looker = Looker()
+        self._others = ExternalGuards()
         self._has_new_version = asyncio.Event()
         self._is_built = False
         self._background: set[asyncio.Task[None]] = set()
@@ -223,6 +226,7 @@ class Gateway:
             await asyncio.gather(*tasks, *self._background, return_exceptions=True)
             for upstream in self._upstreams.values():
                 await upstream.close()
+            await self._others.close()
             await self.alerts.close()
             await self.captures.close()
             await self._once.close()
@@ -275,7 +279,7 @@ class Gateway:
             ring = await asyncio.to_thread(self._make_ring, settings)
             if not is_loopback(self._host) and not ring.has_keys():
                 raise SettingsError("organisation: the last key is gone, and this address needs at least one")  # noqa: TRY301
-            before = dict(self._upstreams)
+            before, guards_before = dict(self._upstreams), self._others
             version = await asyncio.to_thread(self._build, settings, fingerprint, ring, step.tried)
         except (SettingsError, OSError, ssl.SSLError) as error:
             if current.reload_error != str(error):
@@ -296,6 +300,8 @@ class Gateway:
         for name, upstream in before.items():
             if self._upstreams.get(name) is not upstream:
                 self._retire(upstream)
+        for guard in guards_before.without(self._others):
+            self._retire(guard)
 
     async def _follow_rollout(self) -> None:
         """Serve new rules when their trial is over, and the old ones again when they deny too much."""
@@ -379,10 +385,14 @@ class Gateway:
                 upstreams[name] = build_upstream(name, upstream_settings)
             except (OSError, ssl.SSLError, ValueError) as error:
                 raise SettingsError(f"upstreams.{name}: {error}") from error
+        try:
+            others = build_guards(settings.guard.external, settings.upstreams, self._others)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise SettingsError(f"guard.external: {error}") from error
         if served is None or _decides_answers(served) != _decides_answers(settings):
             self._cache = CacheStage(build_cache(settings.cache))
         self._prices = PriceTable(prices_of(settings))
-        self._upstreams = upstreams
+        self._upstreams, self._others = upstreams, others
         learned = self._learned.adapted(settings.router, settings.models)
         router = build_router(settings, self._prices, learned)
         policies, trial = self._policies(settings.organisation, tried, router)
@@ -390,7 +400,7 @@ class Gateway:
         observation = self._observe(settings)
         pipeline = Pipeline(
             authenticator=ring or self._ring,
-            guard=GuardStage(policies, self._looker),
+            guard=GuardStage(policies, self._looker, others),
             limiter=self._governor,
             ledger=self._state.ledger,
             gates=self._update_gates(settings),
@@ -475,8 +485,8 @@ class Gateway:
             if getattr(settings, name) != getattr(self._settings, name):
                 log.warning("changes of '%s' take effect with the next start", name)
 
-    def _retire(self, upstream: Upstream) -> None:
-        """Close an upstream that is no longer served, once its calls have had their time."""
+    def _retire(self, upstream: Upstream | GuardCaller) -> None:
+        """Close an upstream, or a guard, that is no longer served, once its calls have had their time."""
 
         async def close_later() -> None:
             await asyncio.sleep(self._settings.server.drain_s)
@@ -522,6 +532,7 @@ class Gateway:
         yield from once_gauges(self._once)
         yield from self.alerts.gauges()
         yield from self.captures.gauges()
+        yield from self._others.gauges()
         most = self._settings.telemetry.metrics.label_top_n
         yield from budget_gauges(self._standings, self.alerts.forecasts(), most)
         yield from hold_gauges(self._governor)

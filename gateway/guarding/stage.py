@@ -11,6 +11,8 @@ from gateway.domain.errors import PromptRejectedError
 from gateway.domain.request import ModelRequest
 from gateway.domain.rewriting import Path, path_name
 from gateway.exchange import Exchange
+from gateway.guarding.external.guards import ExternalGuards
+from gateway.guarding.external.inputs import NO_WORDS, AskedGuards, Word
 from gateway.guarding.masking import masked
 from gateway.guarding.scanning import SHORT, Looker
 from gateway.guarding.terms import Terms, terms_of
@@ -34,11 +36,13 @@ class GuardStage:
     Args:
         policies: know the plans.
         looker: finds what there is to be found; kept across versions.
+        others: guards that others run; nobody where it is None.
     """
 
-    def __init__(self, policies: PolicyBook, looker: Looker) -> None:
+    def __init__(self, policies: PolicyBook, looker: Looker, others: ExternalGuards | None = None) -> None:
         self._policies = policies
         self._looker = looker
+        self.others = others or ExternalGuards()
         self._terms: dict[tuple[str, Speaker], Terms] = {}
 
     async def check(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
@@ -52,7 +56,7 @@ class GuardStage:
         """
         plan = self._policies.of(caller).guard
         check_size(request, plan.limits)
-        if plan.is_idle:
+        if plan.is_idle and not self.others.callers:
             return request
         began = perf_counter()
         redactor = Redactor(_OF_EMBEDDINGS) if request.shape == "embeddings" else None
@@ -60,40 +64,59 @@ class GuardStage:
         try:
             if self._looker.lacks(plan):
                 await self._looker.load(plan)
-            return await self._inspect(inspection, request)
+            return await self._inspect(inspection, request, exchange.request_id)
         finally:
             inspection.spent_us += round((perf_counter() - began) * 1e6)
 
-    async def _inspect(self, inspection: Inspection, request: ModelRequest) -> ModelRequest:
+    async def _inspect(self, inspection: Inspection, request: ModelRequest, request_id: str) -> ModelRequest:
         plan = inspection.plan
         if plan.tools.is_on:
             inspection.tools = tools_of(request)
         looks_for_leaks = plan.output.leak != "ignore"
-        if not (plan.scans_input or looks_for_leaks):
+        asks_others = self.others.watches("input")
+        if not (plan.scans_input or looks_for_leaks or asks_others):
             return request
         texts = list(texts_of(request))
         if looks_for_leaks:
             inspection.trusted = tuple(text.text for text in texts if text.speaker in plan.trusted)
             inspection.said = tuple(text.text for text in texts if text.speaker not in plan.trusted)
-        return await self._look_through(inspection, request, texts) if plan.scans_input else request
-
-    async def _look_through(self, inspection: Inspection, request: ModelRequest, texts: list[Text]) -> ModelRequest:
-        plan, verdicts = inspection.plan, self._looker.verdicts
-        system = _system_of(plan, texts)
-        changed: dict[Path, str] = {}
-        for text in texts:
-            terms = self._terms_of(plan, text.speaker)
-            if terms.is_idle:
-                continue
-            guarded = system if text.speaker == "user" else ""
-            key = verdicts.key_of(text.text, terms.circumstances, guarded)
-            found = verdicts.get(key)
-            if found is None:
-                found = await self._find(plan, terms, text.text, guarded)
-                verdicts.put(key, found)
-            if found:
-                await self._act(inspection, terms, text, found, changed)
+        if not asks_others:
+            changed = await self._look_through(inspection, texts) if plan.scans_input else {}
+        else:
+            asked = AskedGuards(self.others, request_id, inspection, texts)
+            try:
+                changed = await self._look_through(inspection, texts, asked)
+            finally:
+                asked.leave()
         return request.rewritten(changed) if changed else request
+
+    async def _look_through(
+        self, inspection: Inspection, texts: list[Text], asked: AskedGuards | None = None
+    ) -> dict[Path, str]:
+        """Look at every text, with what others say of it, and return those that the policy wants rewritten."""
+        plan = inspection.plan
+        system = _system_of(plan, texts)
+        found = {index: own for index, text in enumerate(texts) if (own := await self._own(plan, text, system))}
+        words = NO_WORDS if asked is None else await asked.words()
+        changed: dict[Path, str] = {}
+        for index in sorted({*found, *words}) if words else found:
+            text, own = texts[index], found.get(index, ())
+            await self._act(inspection, text, own, words.get(index), changed)
+        return changed
+
+    async def _own(self, plan: GuardPlan, text: Text, system: str) -> Found:
+        """Return what the gateway's own checks find in a text, which they may remember."""
+        terms = self._terms_of(plan, text.speaker)
+        if terms.is_idle:
+            return ()
+        verdicts = self._looker.verdicts
+        guarded = system if text.speaker == "user" else ""
+        key = verdicts.key_of(text.text, terms.circumstances, guarded)
+        found = verdicts.get(key)
+        if found is None:
+            found = await self._find(plan, terms, text.text, guarded)
+            verdicts.put(key, found)
+        return found
 
     async def _find(self, plan: GuardPlan, terms: Terms, said: str, system: str) -> Found:
         """Return what the detectors find in a text and no allow-list admits."""
@@ -111,10 +134,13 @@ class GuardStage:
         return tuple(one for one in found if not _is_admitted(plan, one, said))
 
     async def _act(
-        self, inspection: Inspection, terms: Terms, text: Text, found: Found, changed: dict[Path, str]
+        self, inspection: Inspection, text: Text, found: Found, word: Word | None, changed: dict[Path, str]
     ) -> None:
         """Do what the policy says about the findings of one text."""
+        terms = self._terms_of(inspection.plan, text.speaker)
         actions = terms.actions
+        if word is not None:
+            found, actions = (*found, *word.findings), actions | word.actions
         place = path_name(text.path)
         inspection.note_findings(found, actions, terms.direction, place)
         for one in found:
@@ -127,6 +153,12 @@ class GuardStage:
     async def _rewritten(self, inspection: Inspection, terms: Terms, said: str, replaced: list[Finding]) -> str:
         """Return a text without its disguises and with placeholders for everything else."""
         disguises = [one for one in replaced if one.detector == "unicode"]
+        theirs = [one for one in replaced if one.detector not in terms.actions]
+        if disguises and theirs:  # whose places are of the text as it came
+            said = masked(said, theirs, inspection.redactor)
+            again = await self._find(inspection.plan, terms, said, "")
+            disguises = [one for one in again if one.detector == "unicode"]
+            replaced = [one for one in again if terms.actions[one.detector] == "redact"]
         if disguises:
             from policies.sanitise.unicode.cleaning import cleaned  # noqa: PLC0415  its tables came with the scanner
 

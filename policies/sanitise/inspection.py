@@ -17,6 +17,9 @@ MOST_VERDICTS: Final = 256
 """Verdicts kept of one request; of what follows, detectors and actions are counted without their places."""
 
 _MOST_RANGES: Final = 32
+_MOST_TOLD: Final = 32
+"""Verdicts in a line of the log: with all their ranges, some ten kilobytes."""
+
 _UNTOLD: Final = "ok"
 
 
@@ -59,7 +62,7 @@ class Inspection:
         tools: the declared tools' parameters as JSON Schemas, by name; empty where no calls are judged.
         restored, invented, unrestored: placeholders of the answer; see `Restorer`.
         spent_us: microseconds that the guard took so far.
-        failure: what broke, where the guard's settings let the request go on; empty for nothing.
+        failure: guards that others run and that have said nothing, with why: `external.pii:late`; empty for none.
     """
 
     __slots__ = (
@@ -157,6 +160,8 @@ class Inspection:
             seen[name] += 1
         if self.restored or self.invented or self.unrestored:
             members.append(f"restored={self.restored};invented={self.invented};unrestored={self.unrestored}")
+        if self.failure:
+            members.append(f'unheard="{self.failure}"')
         members += [f"policy={self.plan.policy_id}", f"us={self.spent_us}"]
         return ", ".join(members).encode("ascii", "replace")
 
@@ -166,7 +171,9 @@ class Inspection:
             "policy": self.plan.policy_id,
             "result": self.strictest(),
             "us": self.spent_us,
-            "found": list(map(_told, self.verdicts)),
+            **({"unheard": self.failure} if self.failure else {}),
+            "counts": {".".join(key): count for key, count in self.counts.items()},
+            "found": [_told(verdict) for verdict in self.verdicts[:_MOST_TOLD]],
         }
 
 
