@@ -31,6 +31,9 @@ SKIPPED: Final = "skipped"
 
 MISSED: Final = "miss"
 
+FLAGGED: Final = "flagged"
+"""Why an answer was not kept: the guard found something in it or in its request, so that it is for this caller only."""
+
 
 class CacheStage:
     """Answers requests from the cache, and keeps the answers of others. Whatever breaks in it is a miss.
@@ -77,11 +80,11 @@ class CacheStage:
         return None
 
     def note(self, exchange: Exchange, reply: Reply) -> Reply:
-        """Return an answer of which what is needed to keep it is noted on its way."""
-        if not exchange.is_kept or isinstance(reply, PlainReply):
+        """Return an answer of which what is needed to keep it is noted on its way, before the guard changes it."""
+        if not exchange.is_kept:
             return reply
         assert exchange.request is not None  # noqa: S101  it was answered
-        exchange.noted = NotedStream(reply, exchange.request.shape)
+        exchange.noted = reply if isinstance(reply, PlainReply) else NotedStream(reply, exchange.request.shape)
         return exchange.noted
 
     async def _look_up(
@@ -118,7 +121,8 @@ class CacheStage:
         if exchange.status != _HTTP_OK or exchange.error is not None or request is None:
             return
         try:
-            reason = "degraded" if exchange.degraded else None
+            is_flagged = exchange.inspection is not None and exchange.inspection.is_flagged
+            reason = "degraded" if exchange.degraded else FLAGGED if is_flagged else None
             record = None if reason else await _record_of(exchange.noted or exchange.reply, request)
             if reason is None:
                 reason = "unfinished" if record is None else why_not(record, tool_calls=cache.settings.tool_calls)

@@ -61,7 +61,7 @@ class Exchange:
         is_kept: whether its answer is to be kept for later requests.
         is_replayed: whether its answer was made for another request, which pays for it.
         inspection: what the guard knows of it, None where it looks for nothing.
-        noted: the stream of its answer of which what is needed to keep it is noted.
+        noted: its answer before the guard changes it, of which what is needed to keep it is noted.
         degraded: in which ways the answer is less than what was to be expected, as words for a header.
     """
 

@@ -66,6 +66,7 @@ from gateway.flights.local import Flights
 from gateway.flights.once.base import OnceStore
 from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.settings import FlightSettings, IdempotencySettings
+from gateway.guarding.answers import AnswerGuard
 from gateway.guarding.stage import GuardStage
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import PlainReply, RelayCall, RelayReply, RelaySupport, Reply, Upstream
@@ -98,6 +99,7 @@ class Pipeline:
         *,
         authenticator: Authenticator,
         guard: GuardStage,
+        answer_guard: AnswerGuard | None = None,
         limiter: Limiter,
         router: Router,
         policies: PolicyBook,
@@ -118,6 +120,7 @@ class Pipeline:
     ) -> None:
         self._authenticator = authenticator
         self._guard = guard
+        self._answer_guard = answer_guard or AnswerGuard()
         self.router = router
         self.cache = cache
         self._once = once or build_once()
@@ -216,7 +219,8 @@ class Pipeline:
         exchange.reply = reply = found or self.cache.note(exchange, await self._answer(exchange, request))  # 7
         if isinstance(request, ResponsesRequest):
             exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
-        return reply
+        # Last, so that what is kept of an answer has its placeholders still.
+        return await self._answer_guard.guard(exchange.inspection, reply, request)  # 3
 
     async def relay(
         self,

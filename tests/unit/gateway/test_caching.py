@@ -16,8 +16,10 @@ from gateway.domain.errors import InvalidRequestError, NotCachedError
 from gateway.domain.usage import Usage
 from gateway.exchange import Exchange
 from gateway.upstreams.base import PlainReply, Reply
+from policies.sanitise.inspection import Inspection, Verdict
 from tests.support.build import caller, chat_body, exchange
 from tests.support.clock import Clock
+from tests.support.guarded import inspection_of
 
 USAGE = Usage(input_tokens=9, output_tokens=4)
 
@@ -83,6 +85,8 @@ class House:
         control: bytes = b"",
         degraded: bytes = b"",
         status: int = 200,
+        guarded: Reply | None = None,
+        inspection: Inspection | None = None,
         **fields: Any,
     ) -> tuple[Exchange, bytes]:
         """Carry a request through: to an answer that is there, or to `reply`. Return all that was sent."""
@@ -90,10 +94,12 @@ class House:
         opened.headers = {b"x-tierway-cache-control": control} if control else {}
         opened.request = request = read_chat(chat_body(**fields))
         opened.route = "chat"
+        opened.inspection = inspection
         found = await self.stage.look_up(opened, caller(), request)
         if found is None:
             found = self.stage.note(opened, answer() if reply is None else reply)
             opened.usage, opened.cost_microusd = USAGE, 20
+            found = guarded or found
         opened.reply = found
         if degraded:
             opened.degrade(degraded)
@@ -174,6 +180,27 @@ async def test_an_answer_that_is_less_than_was_to_be_expected_is_not_kept() -> N
 
     assert opened.hit is None
     assert house.stage.unkept["degraded"] == 1
+
+
+async def test_what_the_guard_found_something_in_is_not_kept() -> None:
+    house = House()
+    inspection = inspection_of(output={"pii": "flag"})
+    inspection.note(Verdict(detector="pii", rule="email", action="flag", direction="output"))
+
+    await house.ask(inspection=inspection)
+    opened, _ = await house.ask()
+
+    assert opened.hit is None
+    assert house.stage.unkept == {"flagged": 1}
+
+
+async def test_what_is_kept_is_the_answer_before_the_guard() -> None:
+    house = House()
+
+    await house.ask(guarded=answer(content="Something else."))
+    _, sent = await house.ask()
+
+    assert said(sent) == "Hello there."
 
 
 async def test_a_stream_that_was_left_is_not_kept() -> None:

@@ -16,6 +16,7 @@ from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.chat import read_chat
 from gateway.domain.errors import (
+    AnswerRejectedError,
     BudgetExhaustedError,
     DeadlineExceededError,
     GatewayError,
@@ -46,12 +47,14 @@ from policies.base import Reservation
 from policies.effective import PolicyBook
 from policies.fair_queue import AT_ONCE
 from policies.meters import NOTHING, Demand
+from policies.sanitise.inspection import Inspection
 from policies.settings import Budget, Limits, OrganisationSettings, UserSettings
 from policies.stores.holds.base import Granted
 from router.base import Choice, Question
 from router.settings import RetrySettings, RouterSettings
 from router.tiers import Router
 from tests.support.build import caller, chat_body, exchange, patience, stored_responses
+from tests.support.guarded import MAIL, inspection_of, placeholder
 
 USAGE = Usage(input_tokens=10, output_tokens=5)
 BROKEN = RuntimeError("broken")
@@ -76,12 +79,18 @@ class Authenticator:
 class Guard:
     """Lets requests pass, or gives what a test wants in their place."""
 
-    def __init__(self, error: Exception | None = None, instead: ModelRequest | None = None) -> None:
-        self._error, self._instead = error, instead
+    def __init__(
+        self,
+        error: Exception | None = None,
+        instead: ModelRequest | None = None,
+        inspection: Inspection | None = None,
+    ) -> None:
+        self._error, self._instead, self._inspection = error, instead, inspection
 
     async def check(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
         if self._error:
             raise self._error
+        exchange.inspection = self._inspection
         return self._instead or request
 
 
@@ -358,6 +367,32 @@ async def test_a_broken_body_is_refused_before_anything_is_reserved() -> None:
         await house.run(exchange(), b"[]")
 
     assert house.limiter.reserved == 0
+
+
+async def test_what_was_replaced_is_put_back_in_the_answer() -> None:
+    inspection = inspection_of()
+    mark = placeholder(inspection, "email", MAIL)
+    first = Upstream("first", plain(ANSWER.replace(b"ok", mark.encode())))
+
+    _, reply = await House(first=first, guard=Guard(inspection=inspection)).ask()
+
+    assert isinstance(reply, PlainReply)
+    assert reply.body == ANSWER.replace(b"ok", MAIL.encode())
+
+
+async def test_an_answer_that_is_blocked_is_paid_for() -> None:
+    inspection = inspection_of(output={"pii": "block"})
+    house = House(
+        first=Upstream("first", plain(ANSWER.replace(b"ok", MAIL.encode()))), guard=Guard(inspection=inspection)
+    )
+    opened = exchange()
+
+    with pytest.raises(AnswerRejectedError):
+        await house.run(opened, chat_body(model="a"))
+    await opened.close()
+
+    assert opened.usage == USAGE
+    assert opened.cost_microusd
 
 
 async def test_a_rejected_prompt_reserves_nothing() -> None:
