@@ -57,7 +57,7 @@ from gateway.routing import build_router
 from gateway.settings import Settings, SettingsError, prices_of
 from gateway.state.base import State, StateSettings
 from gateway.state.opening import open_state
-from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
+from gateway.telemetry import Digester, Metric, Telemetry, counter, gauge, info, standard_output
 from gateway.upstreams.base import PlainReply, Upstream
 from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import HttpUpstream
@@ -181,6 +181,7 @@ class Gateway:
             state=self._state,
             captures=self.captures,
             moderation=LocalModeration(self._looker),
+            digester=_digester(settings),
         )
         self._is_built = True
         self._state.memory.learners.append(self._learn_feedback)
@@ -578,6 +579,13 @@ def _open_state(settings: Settings) -> State:
         raise SettingsError(f"state: {message}") from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"state: {error}") from error
+
+
+def _digester(settings: Settings) -> Digester | None:
+    """Return what makes digests of prompts for the log, None where it is to tell nothing of them."""
+    if settings.telemetry.log.content == "none":
+        return None
+    return Digester(settings.encryption_key, settings.organisation.name)
 
 
 def _decides_answers(settings: Settings) -> tuple[object, ...]:

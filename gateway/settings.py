@@ -105,8 +105,10 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     format: Literal["json", "none"] = "json"
     """`json`: one object a line; `none`: no lines at all."""
-    content: Literal["none"] = "none"
-    """Prompts and answers are never logged."""
+    content: Literal["none", "digest"] = "none"
+    """Prompts and answers are never logged. `digest`: of the last message a hash under a key of the organisation's,
+    derived from `encryption_key` (without one: comparable within the process only), its length, its form (`text`,
+    `code`, `json`) and its script (`latin`, `cyrillic`, ...)."""
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -189,8 +191,8 @@ SECTIONS: Final = (
     OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price,
     RouterSettings, Target, RetrySettings, BreakerSettings, HedgeSettings, OutputSettings, Split, ExperimentSettings,
     ShadowSettings,
-    *external_guards.SECTIONS, *guard_settings.SECTIONS, CacheSettings, OrganisationSettings, Limits, Budget, UserSettings, LostState,
-    QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
+    *external_guards.SECTIONS, *guard_settings.SECTIONS, CacheSettings, OrganisationSettings, Limits, Budget,
+    UserSettings, LostState, QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
     TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""

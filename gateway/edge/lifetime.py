@@ -23,7 +23,7 @@ from gateway.edge.errors import as_gateway_error
 from gateway.edge.sse import error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import CLIENT_CLOSED_REQUEST, Exchange
-from gateway.telemetry import Record
+from gateway.telemetry import Digester, Record
 from gateway.upstreams.base import PlainReply
 
 log = logging.getLogger("tierway")
@@ -156,7 +156,7 @@ class Lifetime:
         if exchange.route in _QUIET:
             return
         try:
-            record = _to_record(exchange)
+            record = _to_record(exchange, self._current.digester)
             self._current.telemetry.record(record)
             self._current.alerts.observe(record)
             self._current.version.observation.take(exchange)
@@ -204,7 +204,7 @@ def _uncancel() -> None:
         task.uncancel()
 
 
-def _to_record(exchange: Exchange) -> Record:
+def _to_record(exchange: Exchange, digester: Digester | None) -> Record:
     """Gather what is counted and logged; positional, as keywords cost a microsecond more."""
     caller, request, error, decision = exchange.caller, exchange.request, exchange.error, exchange.decision
     reply, usage = exchange.reply, exchange.usage
@@ -236,4 +236,6 @@ def _to_record(exchange: Exchange) -> Record:
         decision.reason if decision else "",
         grounds.kind if grounds else "",
         round(grounds.score, 4) if grounds else None,
+        exchange.inspection.told() if exchange.inspection else None,
+        digester.of(request.messages) if digester is not None and request is not None else None,
     )
