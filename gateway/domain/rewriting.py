@@ -18,7 +18,7 @@ Tree = dict[str | int, Any]
 
 _MEMBERS: Final = msgspec.json.Decoder(Members, dec_hook=Key)
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_BEFORE_ITEM: Final = re.compile(rb"[\s,\[]*")
+_BEFORE_ITEM: Final = re.compile(rb"\s*[\[,]\s*")
 _BEFORE_MEMBER: Final = re.compile(rb'[\s,{]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
 
 
@@ -29,6 +29,8 @@ def replace_texts(body: bytes, texts: Mapping[Path, str]) -> bytes:
         body: a JSON document in which each place exists.
         texts: place to new text. Where a name stands twice in one object, every value of it is replaced.
     """
+    if not texts:
+        return body
     encoded = {path: msgspec.json.encode(text) for path, text in texts.items()}
     readable = body if body.isascii() and b"\\u" not in body else without_lone_surrogates(body)
     return _replaced(body, readable, _tree_of(encoded))

@@ -19,7 +19,16 @@ from gateway.domain.messages import read_count_tokens, read_messages
 from gateway.domain.money import format_usd
 from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.responses import read_compact, read_input_tokens, read_responses
-from gateway.edge.answer import JSON, Headers, allows, answer_at_once, exchange_of, id_lines, send_answer
+from gateway.edge.answer import (
+    JSON,
+    Headers,
+    allows,
+    answer_at_once,
+    exchange_of,
+    guard_lines,
+    id_lines,
+    send_answer,
+)
 from gateway.edge.body import read_body
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
@@ -164,6 +173,7 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
         headers.append((b"x-tierway-cache", _told(exchange.hit)))
     elif exchange.miss_reason != "off":
         headers.append((b"x-tierway-cache", b"miss;" + exchange.miss_reason.encode()))
+    headers += guard_lines(exchange)
     if exchange.is_replayed:
         headers.append(_REPLAYED)
     if exchange.cost_microusd is not None:

@@ -12,7 +12,10 @@ from policies.sanitise.finding import BY_PLACE, Finding
 from policies.sanitise.redaction.redactor import Redactor
 
 _STRING: Final = re.compile(r'"(?P<inside>[^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
-_ESCAPE: Final = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
+)
+_LONGEST_ESCAPE: Final = 12
 _NEEDLESS: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u00([2-7][0-9a-fA-F])")
 
 
@@ -73,7 +76,7 @@ def _pieces(finding: Finding, strings: Sequence[tuple[int, int]]) -> Iterator[tu
 def _around_escapes(text: str, start: int, end: int) -> tuple[int, int]:
     """Return a place without the halves of escapes at its ends: what follows a backslash belongs to it."""
     first = text.rfind('"', 0, start) + 1
-    for match in _ESCAPE.finditer(text, first, min(len(text), end + 6)):
+    for match in _ESCAPE.finditer(text, first, min(len(text), end + _LONGEST_ESCAPE)):
         if match.start() < start < match.end():
             start = match.end()
         if match.start() < end < match.end():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Generator, Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from gateway.domain.embedding import Embedder, EmbeddingError
 from gateway.guarding.verdicts import Verdicts
 from policies.sanitise.finding import Finding, Kind
 from policies.sanitise.plan import GuardPlan
@@ -21,6 +22,9 @@ T = TypeVar("T")
 SHORT: Final = 4_096
 """Characters of a text that is read in one go: at most 0.2 ms, whatever it holds."""
 
+SECOND_S: Final = 0.025
+"""Seconds that a second opinion may take: the longest that the model stage is meant to (docs/guard.md)."""
+
 _PIECE: Final = 65_536
 _OVERLAP: Final = 1_024
 """What is judged at once for injections, and what two pieces share; the detector has the same bounds."""
@@ -29,23 +33,22 @@ _TURN_S: Final = 0.001
 """Seconds of work after which others get a turn."""
 
 
-class SecondOpinion(Protocol):
-    """Has the last word on texts in the injection detector's grey zone."""
-
-    async def reconsider(self, text: str, opinion: Opinion) -> Opinion:
-        """Return the opinion with what an embedding says added; the same one where there was no time for that."""
-
-
 class Looker:
     """Finds secrets, personal data, disguises, injections and what patterns look for. One for the whole process.
 
+    Attributes:
+        verdicts: what is remembered of texts.
+        unasked: texts in the grey zone of which the first opinion stands, as their vector did not come in time.
+
     Args:
-        second: has the last word in the grey zone; nobody where it is None.
+        embedder: all-MiniLM-L6-v2, for a second opinion on users' texts in the grey zone. Where it is None, or gives no
+            vector within its time, the first opinion stands, which is what the published figures are of.
     """
 
-    def __init__(self, second: SecondOpinion | None = None) -> None:
+    def __init__(self, embedder: Embedder | None = None) -> None:
         self.verdicts = Verdicts()
-        self.second = second
+        self.unasked = 0
+        self._embedder = embedder
         self._scanner: TextScanner | None = None
         self._injection: Detector | None = None
         self._loading: asyncio.Lock | None = None
@@ -97,14 +100,23 @@ class Looker:
             system: what the model was told by those who run it.
         """
         opinion, before = await in_turns(self._opinions(text, "tool" if is_document else "user", system))
-        if opinion.is_grey and self.second is not None:
-            opinion = await self.second.reconsider(text, opinion)
+        if opinion.is_grey and self._embedder is not None:
+            opinion = await self._reconsidered(self._embedder, text, opinion)
         if not opinion.flagged:
             return None
         start, end = 0, len(text)
         if text.isascii() and opinion.spans:  # only then is the detector's copy the text itself
             start, end = before + opinion.spans[0].start, before + opinion.spans[0].end
         return Finding("injection", "+".join(opinion.families) or "wording", start, end, opinion.score)
+
+    async def _reconsidered(self, embedder: Embedder, text: str, opinion: Opinion) -> Opinion:
+        assert self._injection is not None  # noqa: S101  it has judged
+        try:
+            vectors = await embedder.embed([text], budget_s=SECOND_S)
+        except EmbeddingError:
+            self.unasked += 1
+            return opinion
+        return self._injection.reconsider(opinion, vectors[0])
 
     def _opinions(self, text: str, role: Role, system: str) -> Generator[None, None, tuple[Opinion, int]]:
         """Judge a text piece by piece; return the strongest opinion and where its piece begins."""

@@ -54,7 +54,7 @@ class Verdicts:
         digest.update(b"\0%d\0" % len(text))
         digest.update(circumstances)
         if beside:
-            digest.update(beside.encode("utf-8", "surrogatepass"))
+            digest.update(b"\0" + beside.encode("utf-8", "surrogatepass"))
         return digest.digest()
 
     def get(self, key: bytes) -> Found | None:
