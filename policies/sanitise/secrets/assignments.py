@@ -7,9 +7,9 @@ import string
 from typing import Final
 
 from policies.sanitise.passes.pattern import Pattern
-from policies.sanitise.randomness import digit_changes
+from policies.sanitise.randomness import digit_changes, has_drawn_letters
 from policies.sanitise.secrets.values import (
-    is_name,
+    is_hex,
     is_named_key,
     is_named_token,
     is_password,
@@ -39,7 +39,6 @@ ANCHORS: Final = (
     Pattern(
         r"[ \t](?:is|was|are):?[ \t]{1,2}[\"'`]{0,2}[^\s\"'`<>(){}]{0,40}[0-9][^\s\"'`<>(){}]{2}",
         is_caseless=True,
-        group="said",
     ),
 )
 """Where a value may begin. Their ends lie inside of it."""
@@ -63,6 +62,14 @@ _TAIL: Final = re.compile(
     r"(?P<quote>\\?[\"'`(]{0,2}+)(?P<value>[^\s\"'`<>(){},;\\]{6,512})",
     re.IGNORECASE,
 )
+_LEAST_VALUE: Final = 6
+"""Characters of a value, at the last of which an assignment's anchor ends."""
+
+_NAME: Final = re.compile(
+    r"(?:(?<![\"'`(])[A-Za-z_./-]{6,}+(?=[\s\"'`<>(){},;\\]|\Z)|(?<=[\"'`])[A-Za-z_./-]{6,}+(?=[\"'`]))"
+)
+"""Letters, all of a value, that are no more than a name where they form words."""
+
 _QUOTED: Final = re.compile(r"[^\"'`\n\\]{6,128}")
 _PASSWORD: Final = re.compile(r"pass(?!port|enger|ive|ed|ing|age|thru|through)|pwd")
 _STRONG: Final = re.compile(
@@ -91,6 +98,8 @@ _BREAKS: Final = re.compile(r"[&?|,;\]]")
 
 def judge_assignment(text: str, hit_end: int) -> tuple[str, int, int, float] | None:
     """Return rule, start, end and score of the value in which a match of `ANCHORS` ended, None if it is no secret."""
+    if _is_name_assigned(text, hit_end):
+        return None
     left = max(0, hit_end - _BEFORE)
     before = text[left:hit_end]
     before = before.lower() if before.isascii() else before.translate(_LOWER)
@@ -99,11 +108,15 @@ def judge_assignment(text: str, hit_end: int) -> tuple[str, int, int, float] | N
         tail = _TAIL.match(text, end, min(len(text), hit_end + _AFTER))
         if tail is None or not tail.start("value") < hit_end <= tail.end("value"):
             continue
-        if not tail["quote"] and is_name(tail["value"]):
-            return None
         name = text[_name_start(text, left + word.start()) : end] + tail["rest"]
         return _judge(name.lower(), text, tail)
     return None
+
+
+def _is_name_assigned(text: str, hit_end: int) -> bool:
+    """Whether the value is a name, as most are in code: told before anything else is looked at."""
+    match = _NAME.match(text, max(0, hit_end - _LEAST_VALUE))
+    return match is not None and not has_drawn_letters(match.group(), 4) and not is_hex(match.group())
 
 
 def _name_start(text: str, start: int) -> int:

@@ -48,6 +48,10 @@ class SecretRules:
             self._add(Pattern(each.shape.anchor, group="formats"), _by_form(each))
         for structure in STRUCTURES:
             self._add(structure.anchor, _by_structure(structure.name, structure.find))
+        if has_unlisted:
+            for anchor in ANCHORS:
+                self._add(anchor, judge_assignment)
+            self._add(ANCHOR_OF_MARKED, _by_mark)
         known = read_vendors() if vendors is None else vendors
         for names, is_distinct in ((known.distinct, True), (known.ambiguous, False)):
             for name in names:
@@ -55,10 +59,6 @@ class SecretRules:
                     Pattern(name.replace(".", r"\."), is_caseless=True, group="vendors"),
                     _by_vendor(name, is_distinct=is_distinct),
                 )
-        if has_unlisted:
-            self._add(ANCHOR_OF_MARKED, _by_mark)
-        for anchor in ANCHORS if has_unlisted else ():
-            self._add(anchor, judge_assignment)
 
     def judge(self, text: str, index: int, end: int) -> Finding | None:
         """Return what a match of `patterns[index]` that ended at `end` amounts to."""

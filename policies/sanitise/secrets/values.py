@@ -10,7 +10,6 @@ from policies.sanitise.randomness import digit_changes, entropy, has_drawn_lette
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 _RUN: Final = re.compile(r"[0-9A-Za-z+/]{16,}={0,2}")
 _UUID: Final = re.compile(r"[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}", re.IGNORECASE)
-_NAME: Final = re.compile(r"[A-Za-z_.]+")
 _PATH: Final = re.compile(r"(?:[a-z_-]+[/.]){2,}[a-z_-]+", re.IGNORECASE)
 _CODE: Final = re.compile(r"[()\[\]{}<>]|^[$%@&#]|\w\.\w+\.|::|->|^[a-z_]+\.[a-z_.]+$|^(?:https?|os|self|this)\b|[;,]$")
 _SYMBOL: Final = re.compile(r"[^0-9A-Za-z\s_-]")
@@ -39,11 +38,6 @@ def is_hex(value: str) -> bool:
 def is_uuid(value: str) -> bool:
     """Whether a value is a UUID, or letters and digits grouped as one."""
     return _UUID.fullmatch(value) is not None
-
-
-def is_name(value: str) -> bool:
-    """Whether a value is letters that form words, as names of variables do: no secret, whatever it is assigned to."""
-    return _NAME.fullmatch(value) is not None and not has_drawn_letters(value, 4) and not is_hex(value)
 
 
 def is_token(value: str) -> bool:

@@ -12,8 +12,8 @@ from scipy import sparse  # type: ignore[import-untyped, import-not-found, unuse
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from policies.sanitise.injection.artefact import HEADS, USED
-from policies.sanitise.injection.plain import plain
 from policies.sanitise.injection.reading import LONGEST, Reading, read
+from policies.sanitise.injection.revealed import reveal
 from policies.sanitise.injection.rows import BLOCKS, NOTIONS, ROWS, rows_of
 from policies.sanitise.injection.windows import SCALES, SIZES, stretches
 from policies.sanitise.training.corpus import TOOL, Sample
@@ -60,7 +60,7 @@ def gather(samples: Sequence[Sample]) -> Evidence:
     """Return what the detector sees of texts, by the code that serves."""
     columns, lengths, values, text, sizes, planted, counts = [], [], [], [], [], [], []
     for index, sample in enumerate(samples):
-        copy = plain(sample.text)
+        copy = reveal(sample.text)[0].text
         reading = read(copy.encode("utf-8", "replace")[:LONGEST], is_ascii=copy.isascii())
         rows, at = rows_of(reading)
         order = np.argsort(at, kind="stable")
@@ -86,7 +86,7 @@ def _holding(
     sample: Sample, copy: str, reading: Reading, firsts: NDArray[np.int64], lasts: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Tell which stretches hold at least half of what is planted, or are filled by it by at least half."""
-    payload = plain(sample.payload)
+    payload = reveal(sample.payload)[0].text
     where = copy.find(payload) if payload else -1
     if where < 0:
         return np.ones(len(firsts), np.bool_)

@@ -7,7 +7,6 @@ import pytest
 
 from policies.sanitise.injection import artefact, rows
 from policies.sanitise.injection.detector import OVERLAP, Detector
-from policies.sanitise.injection.plain import plain
 from policies.sanitise.injection.reading import LONGEST
 
 _DETECTOR = Detector()
@@ -86,12 +85,13 @@ def test_the_part_that_counts_is_told() -> None:
     assert span.end - span.start < len(text) / 2
 
 
-def test_the_part_is_in_characters_of_the_plain_copy() -> None:
-    text = "Grüße aus Köln 😀.\n" * 20 + _ATTACK
+def test_the_part_is_in_characters_of_the_text_as_it_came() -> None:
+    text = "Grüße aus Köln 😀.\n" * 200 + _ATTACK
 
     (span,) = _DETECTOR.judge(text).spans
 
-    assert "instructions" in plain(text)[span.start : span.end]
+    assert "instructions" in text[span.start : span.end]
+    assert span.end - span.start < len(text) / 2
 
 
 @pytest.mark.parametrize("place", [0, LONGEST - 40, LONGEST - OVERLAP, 2 * LONGEST])
