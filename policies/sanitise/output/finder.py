@@ -12,7 +12,7 @@ from policies.sanitise.injection.exfiltration import carriers
 from policies.sanitise.output.canaries import CanaryFinder
 from policies.sanitise.output.known import KnownSecrets
 from policies.sanitise.plan import GuardPlan, kinds_of
-from policies.sanitise.redaction.placeholder import whole
+from policies.sanitise.redaction.placeholder import placeholders
 from policies.sanitise.redaction.redactor import Vault
 from policies.sanitise.settings import Action
 
@@ -48,17 +48,8 @@ class Finder:
     """
 
     __slots__ = (
-        "_actions",
-        "_canaries",
-        "_kinds",
-        "_known",
-        "_own",
-        "_placeholder",
-        "_plan",
-        "_scanner",
-        "changes",
-        "is_idle",
-    )
+        "_actions", "_canaries", "_kinds", "_known", "_own", "_plan", "_scanner", "_suffix", "changes", "is_idle",
+    )  # fmt: skip
 
     def __init__(
         self, plan: GuardPlan, vault: Vault | None = None, known: KnownSecrets | None = None, *, is_fixed: bool = False
@@ -68,7 +59,7 @@ class Finder:
         self._kinds = kinds_of(actions)
         self._scanner = _scanner() if self._kinds else None
         self._canaries = CanaryFinder(plan.canaries) if plan.canaries and actions.canary != "ignore" else None
-        self._placeholder = None if vault is None or not vault.values else whole(vault.suffix)
+        self._suffix = vault.suffix if vault is not None and vault.values else ""
         placed = {name: actions.of(name) for name in _PLACED}
         self._own: Action = "block" if actions.secrets == "block" else "redact"
         if is_fixed:
@@ -83,8 +74,8 @@ class Finder:
     def find(self, text: str) -> list[Sighting]:
         """Return what the stretch has, by start."""
         found = [*self._scanned(text), *self._placed(text)]
-        if found and self._placeholder is not None and "[" in text:
-            taken = [match.span() for match in self._placeholder.finditer(text)]
+        if found and self._suffix:
+            taken = [match.span() for match in placeholders(text, self._suffix)]
             found = [one for one in found if one.detector in _CARRYING or not _meets(one, taken)]
         admits = self._plan.admits
         return [
@@ -110,13 +101,12 @@ class Finder:
     def _links(self, text: str) -> Iterable[Finding]:
         found = carriers(text, self._plan.hosts)
         yield from (Finding("links", one.sort, one.start, one.end, 1.0) for one in found)
-        if self._placeholder is not None:
+        if self._suffix:
             yield from self._carried(text, {one.start for one in found})
 
     def _carried(self, text: str, known: set[int]) -> Iterable[Finding]:
         """Yield addresses that a placeholder stands in: restored, they would carry what it stands for."""
-        assert self._placeholder is not None  # noqa: S101  the caller has looked
-        for match in self._placeholder.finditer(text):
+        for match in placeholders(text, self._suffix):
             before = text[max(0, match.start() - _BEFORE_ADDRESS) : match.start()]
             gap = max(map(before.rfind, _ENDS))
             slashes = before.find("//", gap + 1)
