@@ -178,6 +178,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     telemetry: TelemetrySettings = TelemetrySettings()
     """What the gateway tells about itself."""
 
+    def __repr__(self) -> str:  # `state` may hold a password, and canaries are secrets
+        return f"Settings({len(self.upstreams)} upstreams, {len(self.models)} models)"
+
     def __post_init__(self) -> None:
         """Hand the guard to the organisation, whose levels it is resolved with."""
         guard = external_guards.without_others(self.guard)
@@ -192,8 +195,8 @@ SECTIONS: Final = (
     RouterSettings, Target, RetrySettings, BreakerSettings, HedgeSettings, OutputSettings, Split, ExperimentSettings,
     ShadowSettings,
     *external_guards.SECTIONS, *guard_settings.SECTIONS, CacheSettings, OrganisationSettings, Limits, Budget,
-    UserSettings, LostState, QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
-    TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
+    UserSettings, LostState, QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example,
+    Expectation, TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
 

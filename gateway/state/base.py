@@ -44,6 +44,9 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
     encryption_key: Secret | None
     ledger_days: int | None
 
+    def __repr__(self) -> str:  # the address may hold a password
+        return f"StateSettings({shown_address(self.address)})"
+
 
 class Sharing(Protocol):
     """Keeps this process known among those that share the state."""
