@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.domain.errors import NotFoundError, ShuttingDownError
-from gateway.domain.request import Shape
+from gateway.domain.errors import GatewayError, NotFoundError, ShuttingDownError
+from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.usage import NO_USAGE
 from gateway.edge.answer import EXCHANGE, id_lines, send_error
 from gateway.edge.current import Current
@@ -41,6 +41,7 @@ class HotRoute(Protocol):
 
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_SANE_NAME: Final = re.compile(r"[A-Za-z0-9._:/@-]*")
 _QUIET: Final = frozenset({"health", "metrics"})
 """Routes that probes and scrapers call all day: answered, not recorded."""
 
@@ -204,6 +205,13 @@ def _uncancel() -> None:
         task.uncancel()
 
 
+def _model_asked_for(request: ModelRequest, error: GatewayError | None) -> str:
+    """Return the requested model for the log; of one that is unknown only what can be a name, as it may be anything."""
+    name = request.model[:100]
+    is_known = error is None or error.code != "model_not_found"
+    return name if is_known or _SANE_NAME.fullmatch(name) else "unknown"
+
+
 def _to_record(exchange: Exchange, digester: Digester | None) -> Record:
     """Gather what is counted and logged; positional, as keywords cost a microsecond more."""
     caller, request, error, decision = exchange.caller, exchange.request, exchange.error, exchange.decision
@@ -217,7 +225,7 @@ def _to_record(exchange: Exchange, digester: Digester | None) -> Record:
         exchange.status,
         caller.team if caller else "",
         caller.key if caller else "",
-        request.model[:100] if request else "",
+        _model_asked_for(request, error) if request else "",
         exchange.routed_model,
         reply.answered_model if isinstance(reply, PlainReply) else "",
         exchange.upstream,
