@@ -70,7 +70,7 @@ def texts_of_item(item: Object, path: Path = ()) -> Texts:
 
 def texts_of_part(part: Object, path: Path = (), *, is_signed: bool = False) -> Texts:
     """Yield the texts of one part of a Response's item, or of a chat message's content."""
-    is_signed = is_signed or part.get("type") in ("summary_text", "reasoning_text", "thinking")
+    is_signed = is_signed or _text(part.get("type")) in ("summary_text", "reasoning_text", "thinking")
     for name in ("text", "refusal", "transcript"):
         yield from _member(part, name, path, is_signed=is_signed)
 
@@ -79,7 +79,7 @@ def texts_of_block(block: Object, path: Path = ()) -> Texts:
     """Yield the texts of one content block of a Message."""
     yield from _member(block, "text", path)
     yield from _member(block, "thinking", path, is_signed=True)
-    if block.get("type") in TOOL_USES:
+    if _text(block.get("type")) in TOOL_USES:
         yield from _strings(block.get("input"), (*path, "input"))
 
 

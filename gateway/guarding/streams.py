@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final
@@ -19,6 +20,9 @@ from policies.sanitise.inspection import Inspection
 
 _DATA: Final = b"data: "
 _END: Final = b"\n\n"
+
+AT_ONCE_BYTES: Final = 16 * 1024
+"""Of answers, and of blocks of streams, that are guarded on the loop, in some 1 ms; larger ones in a thread."""
 
 Refuse = Callable[[Finding], GatewayError]
 """Returns the error that an answer ends with in which something must not pass."""
@@ -59,7 +63,10 @@ class GuardedStream(PassingStream):
                 return None
             block = await self._read()
             began = perf_counter()
-            sent = self._timed(block)
+            if block is None or len(block) <= AT_ONCE_BYTES:
+                sent = self._safely(block)
+            else:
+                sent = await asyncio.to_thread(self._safely, block)
             self._inspection.spent_us += round((perf_counter() - began) * 1e6)
             if self._events.blocked is not None:
                 self._failure = self._refuse(self._events.blocked)
@@ -77,7 +84,7 @@ class GuardedStream(PassingStream):
         self._is_over = block is None
         return block
 
-    def _timed(self, block: bytes | None) -> bytes:
+    def _safely(self, block: bytes | None) -> bytes:
         """Guard a block, the end of the stream where there is none. What breaks here lets nothing through."""
         try:
             return self._rest() if block is None else self._guarded(block)

@@ -27,6 +27,11 @@ class EventGuard(Protocol):
         """Return events with what was held back: the stream has ended, or broke."""
 
 
+def number(value: object) -> int | None:
+    """Return an index of an event, None for what is none."""
+    return value if type(value) is int else None
+
+
 class Thread:
     """One text of a stream.
 

@@ -17,6 +17,7 @@ Key = tuple[int, str, int]
 
 _TEXTS: Final = ("content", "refusal", *REASONING)
 _OF_CALLS: Final = {"function": "arguments", "custom": "input"}
+_WITHIN: Final = {"function_call": "arguments", "audio": "transcript"}
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
@@ -85,6 +86,7 @@ class ChatEvents:
             self._text((index, name, 0), delta, name)
             for part in objects(delta.get(name)):
                 self._text((index, name, 0), part, "text")
+        self._text((index, "audio", 0), an_object(delta.get("audio")), "transcript")
         if isinstance(delta.get("function_call"), dict):
             self._call((index, "function_call", 0), delta["function_call"], "arguments")
         for call in objects(delta.get("tool_calls")):
@@ -154,7 +156,7 @@ class ChatEvents:
         elif name in _OF_CALLS:
             choice["delta"] = {"tool_calls": [{"index": number, name: {_OF_CALLS[name]: text}}]}
         else:
-            choice["delta"] = {name: {"arguments": text} if name == "function_call" else text}
+            choice["delta"] = {name: {_WITHIN[name]: text} if name in _WITHIN else text}
         told = {name: value for name, value in self._chunk.items() if name not in ("choices", "usage", "obfuscation")}
         self._before.append({**told, "choices": [choice]})
 
@@ -178,6 +180,6 @@ def _name_of(key: Key) -> str:
         return f"choices[{index}].text"
     if name in _OF_CALLS:
         return f"choices[{index}].message.tool_calls[{number}].{name}.{_OF_CALLS[name]}"
-    if name == "function_call":
-        return f"choices[{index}].message.function_call.arguments"
+    if name in _WITHIN:
+        return f"choices[{index}].message.{name}.{_WITHIN[name]}"
     return f"choices[{index}].message.{name}"

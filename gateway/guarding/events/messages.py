@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from gateway.answers.reading import Document, a_text, an_object
 from gateway.domain.rewriting import path_name
-from gateway.guarding.answer_texts import TOOL_USES, texts_of_block
-from gateway.guarding.events.base import StreamedCall, Threads
+from gateway.guarding.answer_texts import TOOL_USES, AnswerText, texts_of_answer, texts_of_block
+from gateway.guarding.events.base import StreamedCall, Threads, number
 from gateway.guarding.tool_calls import CallJudge
 from policies.sanitise.finding import Finding
 from policies.sanitise.output.filtering import Duty
@@ -31,8 +32,8 @@ class MessageEvents:
 
     def __init__(self, duty: Duty, calls: CallJudge) -> None:
         self._threads = Threads(duty, calls)
-        self._kinds: dict[Any, str] = {}
-        self._calls: dict[Any, StreamedCall] = {}
+        self._kinds: dict[int | None, str] = {}
+        self._calls: dict[int | None, StreamedCall] = {}
 
     @property
     def blocked(self) -> Finding | None:
@@ -46,8 +47,10 @@ class MessageEvents:
             return self._delta(event)
         if kind == "content_block_start":
             return self._start(event)
+        if kind == "message_start":
+            return self._began(event)
         if kind == "content_block_stop":
-            return self._stopped(event, [event.get("index")])
+            return self._stopped(event, [number(event.get("index"))])
         return self._stopped(event, list(self._kinds)) if kind in _ENDS else None
 
     def rest(self) -> list[Document]:
@@ -55,7 +58,7 @@ class MessageEvents:
         return [made for index in list(self._kinds) for made in self._finish(index)]
 
     def _delta(self, event: Document) -> list[Document] | None:
-        delta, index = an_object(event.get("delta")), event.get("index")
+        delta, index = an_object(event.get("delta")), number(event.get("index"))
         kind = a_text(delta.get("type"))
         member, place = _DELTAS.get(kind, ("", "text"))
         piece = delta.get(member)
@@ -73,28 +76,42 @@ class MessageEvents:
 
     def _start(self, event: Document) -> list[Document] | None:
         """Begin a block, which some servers send with what it holds, and a few whole."""
-        block, index = an_object(event.get("content_block")), event.get("index")
+        block, index = an_object(event.get("content_block")), number(event.get("index"))
         if block.get("type") == "tool_use":
             self._calls[index] = StreamedCall(a_text(block.get("name")))
-        is_changed = False
-        for text in texts_of_block(block, ("content", index) if type(index) is int else ("content",)):
-            new = self._threads.whole(path_name(text.path), text.text, text.place, is_signed=text.is_signed)
-            is_changed = _put(block, text.path[2:], new) or is_changed
-        if block.get("type") in TOOL_USES and block.get("input"):
+        is_changed = self._whole(block, texts_of_block(block), f"content[{index}].")
+        if a_text(block.get("type")) in TOOL_USES and block.get("input"):
             self._threads.judge(a_text(block.get("name")), block["input"], f"content[{index}]")
             self._calls.pop(index, None)
         if self.blocked is not None:
             return []
         return [event] if is_changed else None
 
-    def _stopped(self, event: Document, indices: list[Any]) -> list[Document] | None:
+    def _began(self, event: Document) -> list[Document] | None:
+        """Guard what a message has from the beginning: nothing, at Anthropic."""
+        message = an_object(event.get("message"))
+        is_changed = self._whole(message, texts_of_answer(message, "messages"), "")
+        if self.blocked is not None:
+            return []
+        return [event] if is_changed else None
+
+    def _whole(self, owner: Document, texts: Iterable[AnswerText], before: str) -> bool:
+        """Replace complete texts by what may be sent; tell whether one is something else."""
+        is_changed = False
+        for text in list(texts):
+            name = before + path_name(text.path)
+            new = self._threads.whole(name, text.text, text.place, is_signed=text.is_signed)
+            is_changed = _put(owner, text.path, new) or is_changed
+        return is_changed
+
+    def _stopped(self, event: Document, indices: list[int | None]) -> list[Document] | None:
         """End blocks before the event that says so."""
         made = [one for index in indices for one in self._finish(index)]
         if self.blocked is not None:
             return made
         return [*made, event] if made else None
 
-    def _finish(self, index: Any) -> list[Document]:
+    def _finish(self, index: int | None) -> list[Document]:
         kind = self._kinds.pop(index, "")
         rest = self._threads.flush(index, is_over=True)
         call = self._calls.pop(index, None)

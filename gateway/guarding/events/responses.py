@@ -15,7 +15,7 @@ from gateway.guarding.answer_texts import (
     texts_of_item,
     texts_of_part,
 )
-from gateway.guarding.events.base import Thread, Threads
+from gateway.guarding.events.base import Thread, Threads, number
 from gateway.guarding.tool_calls import CallJudge
 from policies.sanitise.finding import Finding
 from policies.sanitise.output.filtering import Duty, Filter
@@ -60,8 +60,8 @@ class ResponseEvents:
         self._last: dict[Hashable, tuple[Thread, Document]] = {}
         self._told: dict[tuple[Place, str], str] = {}
         self._kept = 0
-        self._tools: dict[Any, str] = {}
-        self._judged: set[Any] = set()
+        self._tools: dict[int | None, str] = {}
+        self._judged: set[int | None] = set()
 
     @property
     def blocked(self) -> Finding | None:
@@ -138,14 +138,14 @@ class ResponseEvents:
         text = AnswerText((member,), given, place, base in _SIGNED)
         is_changed = self._whole(event, [text] if given else [])
         if base in _CALLS:
-            name = self._tools.get(event.get("output_index")) or a_text(event.get("name"))
+            name = self._tools.get(number(event.get("output_index"))) or a_text(event.get("name"))
             arguments = event[member] if place == "json" else {member: event[member]}
             if name:
                 self._judge(Call((), name, arguments), event)
         return is_changed
 
     def _item(self, event: Document, *, is_done: bool) -> bool:
-        item, index = event["item"], event.get("output_index")
+        item, index = event["item"], number(event.get("output_index"))
         call = call_of_item(item)
         if call is not None and not is_done:
             self._tools[index] = call.name
@@ -155,8 +155,8 @@ class ResponseEvents:
         return is_changed
 
     def _judge(self, call: Call, event: Document) -> None:
-        self._judged.add(event.get("output_index"))
-        self._threads.judge(call.name, call.arguments, f"output[{event.get('output_index', 0)}]")
+        self._judged.add(number(event.get("output_index")))
+        self._threads.judge(call.name, call.arguments, f"output[{number(event.get('output_index'))}]")
 
     def _response(self, response: Document) -> bool:
         return self._whole(response, texts_of_answer(response, "responses"))
@@ -186,19 +186,19 @@ class ResponseEvents:
         return text.text if self._echo.is_idle else Filter(self._echo, path_name(text.path)).whole(text.text)
 
     def _keys_of(self, event: Document) -> list[Hashable]:
-        index = event.get("output_index")
+        index = number(event.get("output_index"))
         return [key for key in self._last if isinstance(key, tuple) and key[1] == index]
 
 
 def _key(event: Document, base: str) -> Hashable:
-    return base, event.get("output_index"), event.get("content_index"), event.get("summary_index")
+    return base, *(number(event.get(name)) for name in ("output_index", "content_index", "summary_index"))
 
 
 def _name_of(event: Document, base: str) -> str:
-    name = f"output[{event.get('output_index', 0)}]"
+    name = f"output[{number(event.get('output_index'))}]"
     for member, list_name in (("content_index", "content"), ("summary_index", "summary")):
         if member in event:
-            name += f".{list_name}[{event[member]}]"
+            name += f".{list_name}[{number(event[member])}]"
     return f"{name}.{_PIECES[base][0]}"
 
 

@@ -472,3 +472,51 @@ def test_made_events_assemble() -> None:
     made: dict[Shape, Any] = {"chat": chat_events, "responses": response_events, "messages": message_events}
 
     assert all(whole(make(["Hi"], ['{"a": 1}']), shape) for shape, make in made.items())
+
+
+async def test_a_transcript_of_chat_is_restored() -> None:
+    inspection = inspection_of()
+    mark = placeholder(inspection, "email", MAIL)
+    events = chat_events(audio=pieces(mark, 4))
+    for event in events:
+        for choice in event["choices"]:
+            if "audio" in choice["delta"]:
+                choice["delta"]["audio"] = {"transcript": choice["delta"]["audio"]}
+
+    got = await received(inspection, events, CHAT)
+
+    deltas = [event["choices"][0]["delta"] for event in got if event["choices"]]
+    assert "".join(delta["audio"]["transcript"] for delta in deltas if "audio" in delta) == MAIL
+
+
+async def test_what_a_message_begins_with_is_restored() -> None:
+    inspection = inspection_of()
+    mark = placeholder(inspection, "email", MAIL)
+    events = message_events(["Done."])
+    events[0]["message"]["content"] = [{"type": "text", "text": mark}]
+    events[1]["content_block"]["text"] = mark
+
+    got = await received(inspection, events, MESSAGES)
+
+    assert got[0]["message"]["content"][0]["text"] == got[1]["content_block"]["text"] == MAIL
+
+
+async def test_a_call_that_comes_whole_is_restored_and_judged() -> None:
+    inspection = inspection_of(tool_arguments="flag")
+    mark = placeholder(inspection, "secret", "../../etc/passwd")
+    events = message_events(arguments=["{}"])
+    events[1]["content_block"]["input"] = {"path": mark}
+
+    got = await received(inspection, [event for event in events if event["type"] != "content_block_delta"], MESSAGES)
+
+    assert got[1]["content_block"]["input"] == {"path": "../../etc/passwd"}
+    assert inspection.counts == {("tool_arguments", "tools", "flag"): 1}
+
+
+async def test_a_block_of_many_events_is_guarded_in_a_thread() -> None:
+    inspection = inspection_of(output={"pii": "redact"})
+    text = "word " * 20_000 + MAIL
+
+    got = await received(inspection, chat_events([text]), CHAT, a_block=9)
+
+    assert texts_in(got, "chat")[0] == "word " * 20_000 + "[REDACTED_EMAIL]"
