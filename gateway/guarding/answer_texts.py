@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.request import Shape
-from gateway.domain.rewriting import Path
+from gateway.domain.rewriting import Path, path_name
 from policies.sanitise.redaction.restorer import Place
 
 Object = Mapping[str, Any]
@@ -50,6 +50,11 @@ Texts = Iterator[AnswerText]
 
 REASONING: Final = ("reasoning_content", "reasoning")
 """Members of chat that hold reasoning which nobody signed."""
+
+
+def place_of(path: Path) -> str:
+    """Return a place as verdicts name it: without the names of arguments, which the model wrote."""
+    return path_name(path[: path.index("input") + 1] if "input" in path else path)
 
 
 def texts_of_answer(document: Object, shape: Shape) -> Texts:

@@ -13,8 +13,8 @@ import msgspec
 from gateway.answers.reading import decoded
 from gateway.domain.errors import AnswerRejectedError, GatewayError, StageUnavailableError, UpstreamGarbledError
 from gateway.domain.request import ModelRequest, Shape
-from gateway.domain.rewriting import Path, path_name, replace_texts, replaced_in
-from gateway.guarding.answer_texts import AnswerText, calls_of_answer, texts_of_answer
+from gateway.domain.rewriting import Path, replace_texts, replaced_in
+from gateway.guarding.answer_texts import AnswerText, calls_of_answer, place_of, texts_of_answer
 from gateway.guarding.events.base import EventGuard
 from gateway.guarding.events.chat import ChatEvents
 from gateway.guarding.events.messages import MessageEvents
@@ -136,7 +136,7 @@ def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> byt
     if not calls.is_idle:
         restored = replaced_in(document, changes) if changes else document
         for call in calls_of_answer(restored, shape):
-            calls.judge(call.name, call.arguments, path_name(call.path))
+            calls.judge(call.name, call.arguments, place_of(call.path))
     if not changes:
         return body
     return replace_texts(body, changes | _without_logprobs(document, changes))
@@ -147,7 +147,7 @@ def _passed(duty: Duty, text: AnswerText) -> str:
         duty = Duty(inspection=duty.inspection, vault=duty.vault)
     if duty.is_idle:
         return text.text
-    return Filter(duty, path_name(text.path), text.place, is_signed=text.is_signed).whole(text.text)
+    return Filter(duty, place_of(text.path), text.place, is_signed=text.is_signed).whole(text.text)
 
 
 def _without_logprobs(document: Any, changes: Mapping[Path, str]) -> dict[Path, Any]:

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from gateway.answers.reading import Document, a_text, an_object
-from gateway.domain.rewriting import path_name
-from gateway.guarding.answer_texts import TOOL_USES, AnswerText, texts_of_answer, texts_of_block
+from gateway.guarding.answer_texts import TOOL_USES, AnswerText, place_of, texts_of_answer, texts_of_block
 from gateway.guarding.events.base import StreamedCall, Threads, number
 from gateway.guarding.tool_calls import CallJudge
 from policies.sanitise.finding import Finding
@@ -99,7 +98,7 @@ class MessageEvents:
         """Replace complete texts by what may be sent; tell whether one is something else."""
         is_changed = False
         for text in list(texts):
-            name = before + path_name(text.path)
+            name = before + place_of(text.path)
             new = self._threads.whole(name, text.text, text.place, is_signed=text.is_signed)
             is_changed = _put(owner, text.path, new) or is_changed
         return is_changed

@@ -6,11 +6,12 @@ from collections.abc import Hashable, Iterable
 from typing import Any, Final
 
 from gateway.answers.reading import Document, a_text
-from gateway.domain.rewriting import Path, path_name
+from gateway.domain.rewriting import Path
 from gateway.guarding.answer_texts import (
     AnswerText,
     Call,
     call_of_item,
+    place_of,
     texts_of_answer,
     texts_of_item,
     texts_of_part,
@@ -175,7 +176,7 @@ class ResponseEvents:
         """Return what was sent of a text before; one that is new is looked through."""
         known = self._told.get((text.place, text.text))
         if known is None:
-            name = path_name(text.path)
+            name = place_of(text.path)
             known = self._threads.whole(name, text.text, text.place, is_signed=text.is_signed)
             self._kept += len(text.text)
             if self._kept < _MOST_KEPT:
@@ -183,7 +184,7 @@ class ResponseEvents:
         return known
 
     def _echoed(self, text: AnswerText) -> str:
-        return text.text if self._echo.is_idle else Filter(self._echo, path_name(text.path)).whole(text.text)
+        return text.text if self._echo.is_idle else Filter(self._echo, place_of(text.path)).whole(text.text)
 
     def _keys_of(self, event: Document) -> list[Hashable]:
         index = number(event.get("output_index"))

@@ -218,3 +218,12 @@ async def test_time_is_told() -> None:
     await guarded(inspection, chat_answer(mark), CHAT)
 
     assert inspection.spent_us > 0
+
+
+async def test_names_of_arguments_are_in_no_verdict() -> None:
+    inspection = inspection_of(output={"pii": "flag"})
+    used = {"type": "tool_use", "id": "t", "name": "f", "input": {"bob@firm.org": [MAIL]}}
+
+    await guarded(inspection, message_answer(used), MESSAGES)
+
+    assert [verdict.place for verdict in inspection.verdicts] == ["content[0].input"]
