@@ -92,7 +92,14 @@ def _litestar(handlers: list[ControllerRouterHandler], current: Current, origins
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "x-tierway-model", "x-tierway-tier", "x-tierway-cache", "x-tierway-cost"],
+            expose_headers=[
+                "x-request-id",
+                "x-tierway-model",
+                "x-tierway-tier",
+                "x-tierway-cache",
+                "x-tierway-guard",
+                "x-tierway-cost",
+            ],
         )
     return Litestar(
         handlers,

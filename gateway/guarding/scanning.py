@@ -29,7 +29,7 @@ _PIECE: Final = 65_536
 _OVERLAP: Final = 1_024
 """What is judged at once for injections, and what two pieces share; the detector has the same bounds."""
 
-_TURN_S: Final = 0.001
+TURN_S: Final = 0.001
 """Seconds of work after which others get a turn."""
 
 
@@ -139,6 +139,6 @@ async def in_turns(steps: Generator[None, None, T], clock: Callable[[], float] =
         except StopIteration as end:
             value: T = end.value
             return value
-        if clock() - since > _TURN_S:
+        if clock() - since > TURN_S:
             await asyncio.sleep(0)
             since = clock()

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from gateway.domain.request import ModelRequest, Shape
-from gateway.domain.rewriting import Path
+from gateway.domain.rewriting import Path, path_name
 from gateway.guarding.masking import without_needless_escapes
 
 Speaker = Literal["system", "developer", "user", "assistant", "tool", "stored"]
@@ -24,6 +24,14 @@ _ROLES: Final[dict[str, Speaker]] = {
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _MODELS_OWN: Final = frozenset({"reasoning", "compaction", "item_reference", "mcp_list_tools"})
 """Items that are sealed, or stand for something elsewhere: a changed one is refused by whoever made it."""
+
+
+_MEMBERS: Final = frozenset({
+    "arguments", "content", "context", "custom", "data", "function", "function_call", "input", "instructions",
+    "messages", "output", "prediction", "prompt", "refusal", "results", "source", "suffix", "system", "text", "title",
+    "tool_calls", "variables",
+})  # fmt: skip
+"""Names of members on the way to a text, as APIs have them."""
 
 
 class Text(msgspec.Struct, frozen=True, gc=False):
@@ -180,6 +188,11 @@ def _arguments(value: Any, path: Path) -> Texts:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _arguments(inner, (*path, index))
+
+
+def place_of(path: Path) -> str:
+    """Return a place as people write it. Names that callers choose, such as those of arguments, are not shown."""
+    return path_name(tuple("*" if isinstance(step, str) and step not in _MEMBERS else step for step in path))
 
 
 def tools_of(request: ModelRequest) -> dict[str, Mapping[str, Any]]:

@@ -361,3 +361,67 @@ async def test_a_team_tightens_what_the_organisation_says() -> None:
     passed = await guarded.check(exchange(), caller(team="other"), chat_request(MAIL))
 
     assert passed.messages[0]["content"] == MAIL
+
+
+async def test_arguments_that_are_cleaned_stay_json() -> None:
+    wide = "".join(chr(ord(sign) + 0xFEE0) if sign != " " else sign for sign in '"Hello there"')
+    arguments = json.dumps({"to": "ann\u200bsmith", "said": wide}, ensure_ascii=False)
+    call = {"id": "1", "type": "function", "function": {"name": "mail", "arguments": arguments}}
+
+    _, passed = await checked(
+        conversation({"role": "assistant", "content": None, "tool_calls": [call]}), input={"unicode": "redact"}
+    )
+
+    written = json.loads(passed.messages[0]["tool_calls"][0]["function"]["arguments"])
+    assert written == {"to": "annsmith", "said": '"Hello there"'}
+
+
+async def test_names_that_callers_choose_are_not_told() -> None:
+    block = {"type": "tool_use", "id": "1", "name": "f", "input": {KEY: MAIL}}
+    request = read_messages(
+        json.dumps({"model": "m", "max_tokens": 1, "messages": [{"role": "assistant", "content": [block]}]}).encode()
+    )
+
+    opened, _ = await checked(request, input={"pii": "flag"})
+
+    assert opened.inspection is not None
+    assert [one.place for one in opened.inspection.verdicts] == ["messages[0].content[0].input.*"]
+
+
+async def test_an_attack_that_is_spread_over_parts_is_one_all_the_same() -> None:
+    words = ATTACK.split(" ")
+    parts = [{"type": "text", "text": " ".join(words[at : at + 2])} for at in range(0, len(words), 2)]
+
+    opened, _ = await checked(conversation({"role": "user", "content": parts}), input={"injection": "flag"})
+
+    assert opened.inspection is not None
+    assert [(one.place, one.count) for one in opened.inspection.verdicts] == [("messages[0].content[0].text", 1)]
+
+
+async def test_a_document_beside_a_question_is_judged_by_itself() -> None:
+    document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": ATTACK}}
+    blocks = [{"type": "text", "text": "Sum up."}, document, {"type": "text", "text": "Thank you."}]
+    said = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": blocks}]}
+
+    opened, _ = await checked(read_messages(json.dumps(said).encode()), input={"injection": "flag"})
+
+    assert opened.inspection is not None
+    assert set(opened.inspection.counts) == {("tool_results", "injection", "flag")}
+
+
+async def test_parts_that_were_judged_together_are_remembered() -> None:
+    looker = Looker()
+    guarded = stage(looker, input={"injection": "flag"})
+    said = conversation(
+        {"role": "user", "content": [{"type": "text", "text": ATTACK}, {"type": "text", "text": "Now"}]}
+    )
+
+    told = []
+    for _ in range(2):
+        opened = exchange()
+        await guarded.check(opened, caller(), said)
+        told.append(header(opened).partition(", policy")[0])
+
+    assert told[0] == told[1]
+    assert "injection=flag;n=1" in told[0]
+    assert (looker.verdicts.hits, looker.verdicts.misses) == (3, 3)
