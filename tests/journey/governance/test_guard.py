@@ -120,3 +120,31 @@ def test_a_request_that_is_sent_again_with_its_key_is_the_same_although_its_plac
 
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len(upstream.requests) == 1
+
+
+ADMIN = "admin-of-the-gateway-0123456789abcdef"
+
+
+def made_key(url: str, **rules: Any) -> httpx2.Response:
+    document = {"team": "search", "name": "made", **rules}
+    return httpx2.post(f"{url}/admin/keys", json=document, headers={"authorization": f"Bearer {ADMIN}"})
+
+
+def test_a_key_that_is_made_has_a_guard_of_its_own(govern: Govern, upstream: ScriptedUpstream) -> None:
+    gateway = govern({}, server={"admin_key": ADMIN})
+
+    made = made_key(gateway.url, guard={"input": {"secrets": "block"}})
+    answer = post(gateway.url, f"Use {KEY}", key=made.json()["key"], model="loose")
+
+    assert made.json()["guard"]["input"]["secrets"] == "block"
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_policy")
+    assert upstream.requests == []
+
+
+def test_a_key_with_a_pattern_that_cannot_be_used_is_not_made(govern: Govern) -> None:
+    gateway = govern({}, server={"admin_key": ADMIN})
+
+    made = made_key(gateway.url, guard={"patterns": {"broken": "("}})
+
+    assert (made.status_code, made.json()["error"]["param"]) == (400, "guard")
+    assert "guard.patterns.broken" in made.json()["error"]["message"]
