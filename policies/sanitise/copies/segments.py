@@ -73,7 +73,7 @@ _KINDS: Final[tuple[tuple[str, str, re.Pattern[str], Callable[[str, int, int], s
     ("base64", r"[0-9A-Za-z+/]{24}", _BASE64, _base64),
     ("url", r"%[0-9A-Fa-f]{2}[0-9A-Za-z._~+-]{0,8}%[0-9A-Fa-f]{2}[0-9A-Za-z._~+-]{0,8}%[0-9A-Fa-f]{2}", _ENCODED, _url),
     ("html", r"&#[xX]?[0-9A-Fa-f]{2,6};[^ \n]{0,8}&#[xX]?[0-9A-Fa-f]{2,6};", _ENTITIES, _html),
-    ("spaced", r"(?: [0-9A-Za-z.,:;'\"<>()!?-]){4} ", _SPACED, _spaced),
+    ("spaced", r"(?:^|[^0-9A-Za-z])(?:[A-Za-z] ){4}", _SPACED, _spaced),
 )
 ANCHORS: Final = tuple(
     Pattern(anchor, is_once=True, group="spaced" if kind == "spaced" else "encoded") for kind, anchor, _, _ in _KINDS

@@ -34,6 +34,9 @@ OVERLAP: Final = 1024
 _USER: Final = HEADS.index("user")
 _DOCUMENT: Final = HEADS.index("document")
 _FOREIGN: Final = HEADS.index("foreign")
+EXCERPT: Final = 320
+"""Bytes of a text that an embedding is made of: about 75 tokens of English."""
+
 _SLACK: Final = 3.0
 """Phrases of families are looked for where a text is at most this far below a threshold without them, in log odds."""
 _SECOND: Final = 0.25
@@ -136,7 +139,7 @@ class Detector:
 
         Args:
             verdict: that `judge` returned for what a user said; one that is not grey is returned as it is.
-            embedding: of the same text by all-MiniLM-L6-v2, of unit length, shape (384,).
+            embedding: by all-MiniLM-L6-v2 of the text's `excerpt`, of unit length, shape (384,).
 
         Raises:
             ValueError: the embedding has another shape.
@@ -240,6 +243,18 @@ def _verdict(excess: float, families_found: tuple[str, ...], spans: tuple[Span, 
         spans=spans,
         excess=excess,
     )
+
+
+def excerpt(text: str, start: int) -> str:
+    """Return what an embedding is to be made of: what counts most, and what follows it.
+
+    So what stands around an attack does not hide it, and an embedding costs the same for texts of any length.
+
+    Args:
+        text: as it came.
+        start: where the verdict's first span starts.
+    """
+    return text[start : start + EXCERPT].encode("utf-8", "replace")[:EXCERPT].decode("utf-8", "ignore")
 
 
 def second_opinion(log_odds: float) -> float:

@@ -54,11 +54,23 @@ class Revealed(msgspec.Struct, frozen=True, gc=False):
     places: list[tuple[int, int]]
 
     def locate(self, start: int, end: int) -> tuple[int, int]:
-        """Return where `text[start:end]` stands in the original: to the character, or to the pieces it is part of."""
+        """Return where `text[start:end]` stands in the original.
+
+        To the character where a piece is as long as what it was made of, else to the pieces that it is part of.
+        """
         if end <= self.same:
             return start, end
-        pieces = self.places[bisect_right(self.starts, start) - 1 : bisect_right(self.starts, end - 1)]
-        return min(first for first, _ in pieces), max(last for _, last in pieces)
+        pieces = range(bisect_right(self.starts, start) - 1, bisect_right(self.starts, end - 1))
+        places = [self._part(piece, start, end) for piece in pieces]
+        return min(first for first, _ in places), max(last for _, last in places)
+
+    def _part(self, piece: int, start: int, end: int) -> tuple[int, int]:
+        first, last = self.places[piece]
+        begin = self.starts[piece]
+        after = self.starts[piece + 1] if piece + 1 < len(self.starts) else len(self.text)
+        if after - begin != last - first:
+            return first, last
+        return first + max(0, start - begin), min(last, first + end - begin)
 
 
 def reveal(text: str) -> list[Revealed]:

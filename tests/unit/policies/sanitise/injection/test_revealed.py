@@ -77,8 +77,17 @@ def test_hidden_text_stands_where_it_is_hidden() -> None:
     assert base64.b64decode(text[start:end]).decode() == _ATTACK
 
 
-def test_what_stands_in_a_changed_text_is_told_to_the_chunk() -> None:
+def test_what_stands_in_a_text_with_accents_is_told_to_the_character() -> None:
     text = "né là " * 1_000 + _ATTACK + " né là" * 1_000
+
+    (copy,) = reveal(text)
+    at = copy.text.index("earlier")
+
+    assert copy.locate(at, at + 7) == (text.index("earlier"), text.index("earlier") + 7)
+
+
+def test_what_stands_in_a_text_whose_length_changed_is_told_to_the_chunk() -> None:
+    text = "straße ﬁn " * 600 + _ATTACK + " straße ﬁn" * 600
 
     (copy,) = reveal(text)
     at = copy.text.index("earlier")
