@@ -139,7 +139,7 @@ def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> byt
             calls.judge(call.name, call.arguments, place_of(call.path))
     if not changes:
         return body
-    return replace_texts(body, changes | _without_logprobs(document, changes))
+    return replace_texts(body, changes | without_logprobs(document, changes))
 
 
 def _passed(duty: Duty, text: AnswerText) -> str:
@@ -150,7 +150,7 @@ def _passed(duty: Duty, text: AnswerText) -> str:
     return Filter(duty, place_of(text.path), text.place, is_signed=text.is_signed).whole(text.text)
 
 
-def _without_logprobs(document: Any, changes: Mapping[Path, str]) -> dict[Path, Any]:
+def without_logprobs(document: Any, changes: Mapping[Path, str]) -> dict[Path, Any]:
     """Return the edits that take out log probabilities beside texts that change."""
     gone: dict[Path, Any] = {}
     for path in changes:

@@ -14,7 +14,7 @@ from tests.support.guards import GuardService
 from tests.support.live import LiveGateway, relay_settings, wait_until, write_settings
 from tests.support.moment import PATIENCE_S
 from tests.support.scripted_api import Answer as Said
-from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.scripted_upstream import ScriptedUpstream, chunk, completion, events, plain, stream
 from tests.support.sink import Sink
 from tests.support.wire import Answer, WireClient, chat
 
@@ -179,3 +179,107 @@ def test_edit_of_the_settings_changes_who_is_asked(
     wait_until(lambda: "x-tierway-guard" in ask(gateway).headers, "the guard")
 
     assert service.requests
+
+
+# ---------------------------------------------------------------- answers
+
+
+def on_answers(service: GuardService, **more: Any) -> dict[str, Any]:
+    return hook(service, direction="output", **more)
+
+
+HELLO = {"findings": [{"index": 0, "start": 0, "end": 5, "rule": "greeting"}]}
+
+
+def test_answers_are_shown_as_the_upstream_gave_them(
+    guarded: Start, service: GuardService, upstream: ScriptedUpstream
+) -> None:
+    gateway = guarded(on_answers(service), input={"pii": "redact"})
+
+    def echo(content: str) -> str:
+        ask(gateway, {"role": "user", "content": content})
+        placeholder: str = sent(upstream)[0]["content"].split()[-1]
+        return placeholder
+
+    placeholder = echo("I am ada@acme.com")
+    upstream.script(plain(completion(f"Hello {placeholder}")))
+    answer = ask(gateway, {"role": "user", "content": "I am ada@acme.com"})
+
+    assert service.documents[-1]["direction"] == "output"
+    assert service.documents[-1]["texts"] == [{"role": "assistant", "text": f"Hello {placeholder}"}]
+    assert "ada@acme.com" not in str(service.documents)
+    assert answer.status == 200
+
+
+def test_answer_may_be_blocked(guarded: Start, service: GuardService) -> None:
+    service.says = lambda _: HELLO
+    gateway = guarded(on_answers(service, action="block"))
+
+    answer = ask(gateway)
+
+    assert (answer.status, answer.json()["error"]["code"]) == (400, "content_policy")
+    assert "output.external.hook=block;n=1" in answer.headers["x-tierway-guard"]
+    assert b"Hello" not in answer.body
+    assert gateway.wait_for_log(status=400)["cost_microusd"] > 0
+
+
+def test_answer_may_be_redacted_for_good(guarded: Start, service: GuardService) -> None:
+    service.says = lambda _: HELLO
+    answer = ask(guarded(on_answers(service, action="redact")))
+
+    text = answer.json()["choices"][0]["message"]["content"]
+    assert text.startswith("[[CUSTOM_1_")
+    assert text.endswith("]].")
+
+
+def streamed(upstream: ScriptedUpstream, *pieces: str) -> None:
+    upstream.script(stream(*events(*[chunk(piece) for piece in pieces], chunk(finish="stop")), b"data: [DONE]\n\n"))
+
+
+@pytest.mark.parametrize("action", ["block", "redact"])
+def test_stream_is_blocked_before_a_byte_of_it_is_sent(
+    guarded: Start, service: GuardService, upstream: ScriptedUpstream, action: str
+) -> None:
+    service.says = lambda _: HELLO
+    gateway = guarded(on_answers(service, action=action))
+    streamed(upstream, "Hel", "lo!")
+
+    answer = ask(gateway, stream=True)
+
+    assert service.documents[-1]["texts"] == [{"role": "assistant", "text": "Hello!"}]
+    assert (answer.status, answer.json()["error"]["code"]) == (400, "content_policy")
+
+
+def test_stream_that_may_pass_is_sent_as_it_came(
+    guarded: Start, service: GuardService, upstream: ScriptedUpstream
+) -> None:
+    gateway = guarded(on_answers(service))
+    streamed(upstream, "Hel", "lo!")
+
+    answer = ask(gateway, stream=True)
+
+    assert answer.status == 200
+    assert answer.body.count(b"data: ") == 4
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_closed_guard_that_fails_refuses_an_answer(
+    guarded: Start, service: GuardService, upstream: ScriptedUpstream, *, is_streamed: bool
+) -> None:
+    service.says = lambda _: Said(b"no", status=500)
+    gateway = guarded(on_answers(service))
+    if is_streamed:
+        streamed(upstream, "Hello")
+
+    answer = ask(gateway, stream=is_streamed)
+
+    assert (answer.status, answer.json()["error"]["code"]) == (503, "stage_unavailable")
+
+
+def test_open_guard_that_fails_lets_an_answer_pass_and_says_so(guarded: Start, service: GuardService) -> None:
+    service.says = lambda _: Said(b"no", status=500)
+    answer = ask(guarded(on_answers(service, on_failure="open")))
+
+    assert answer.status == 200
+    assert 'unheard="external.hook:failed"' in answer.headers["x-tierway-guard"]
