@@ -64,7 +64,7 @@ class ExactCache:
         return self._backend.bytes
 
     def counters(self) -> Mapping[str, int]:
-        """Return what happened so far: `hit`, `miss`, `expired`, `too_old`, `stored`, `deleted`, `failed`, `unreadable`."""
+        """Return what happened so far, by event; `failed` and `unreadable` are the store's."""
         return {**self._counts, "failed": self._backend.failed, "unreadable": self._backend.unreadable}
 
     def key_of(self, caller: Caller, request: ModelRequest, grounds: Grounds) -> bytes | None:

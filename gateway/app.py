@@ -24,6 +24,8 @@ from gateway.attempts.attempts import keep_retries_quiet
 from gateway.bookkeeping import record_expired
 from gateway.caching.opening import Caches
 from gateway.caching.stage import CacheStage
+from gateway.capture.captures import Captures
+from gateway.capture.file import folder_of
 from gateway.continuity import Continuity
 from gateway.domain.errors import StageUnavailableError
 from gateway.domain.money import PER_MILLION
@@ -40,6 +42,11 @@ from gateway.gauges import (
     state_gauges,
     upstream_gauges,
 )
+from gateway.guarding.external.caller import GuardCaller
+from gateway.guarding.external.guards import ExternalGuards, build_guards
+from gateway.guarding.moderation import LocalModeration
+from gateway.guarding.scanning import Looker
+from gateway.guarding.stage import GuardStage
 from gateway.inclusion import FileWatch
 from gateway.observation import Observation
 from gateway.pipeline import Pipeline, build_once
@@ -50,13 +57,12 @@ from gateway.routing import build_router
 from gateway.settings import Settings, SettingsError, prices_of
 from gateway.state.base import State, StateSettings
 from gateway.state.opening import open_state
-from gateway.telemetry import Metric, Telemetry, counter, gauge, info, standard_output
+from gateway.telemetry import Digester, Metric, Telemetry, counter, gauge, info, standard_output
 from gateway.upstreams.base import PlainReply, Upstream
 from gateway.upstreams.catalogue import build_upstream
 from gateway.upstreams.settings import HttpUpstream
 from policies.authenticate import KeyRing
-from policies.catalogue import build_sanitiser
-from policies.effective import Policy, PolicyBook
+from policies.effective import Policy, PolicyBook, all_plans
 from policies.fair_queue import SlotGate
 from policies.governor import Governor
 from policies.meters import Standing
@@ -137,6 +143,8 @@ class Gateway:
         self._upstreams: dict[str, Upstream] = {}
         self._gates: dict[str, SlotGate] = {}
         self._learned = Learned(settings.router, settings.models)
+        self._looker = Looker()
+        self._others = ExternalGuards()
         self._has_new_version = asyncio.Event()
         self._is_built = False
         self._background: set[asyncio.Task[None]] = set()
@@ -144,6 +152,7 @@ class Gateway:
         self.alerts = open_watch(settings.telemetry.alerts, self.budgets if tells_of_budgets else None)
         self._state = _open_state(settings)
         self.keys = self._state.keys
+        self.captures = Captures(folder_of(settings.state), settings.encryption_key)
         self._once = build_once(self._state.once)
         self._caches = Caches(
             self._state.cached,
@@ -177,6 +186,9 @@ class Gateway:
             governor=self._governor,
             alerts=self.alerts,
             state=self._state,
+            captures=self.captures,
+            moderation=LocalModeration(self._looker),
+            digester=_digester(settings),
         )
         self._is_built = True
         self._state.memory.learners.append(self._learn_feedback)
@@ -204,6 +216,7 @@ class Gateway:
             asyncio.create_task(self._follow_rollout()),
             asyncio.create_task(self._follow_learning()),
             asyncio.create_task(self._run_experiments()),
+            asyncio.create_task(self.captures.sweep()),
             asyncio.create_task(asyncio.to_thread(_log_cautions, self._settings)),
         ]
         if self._watch is not None:
@@ -222,7 +235,9 @@ class Gateway:
             await asyncio.gather(*tasks, *self._background, return_exceptions=True)
             for upstream in self._upstreams.values():
                 await upstream.close()
+            await self._others.close()
             await self.alerts.close()
+            await self.captures.close()
             await self._once.close()
             await self._caches.close()
             await self._save_learning()
@@ -274,7 +289,7 @@ class Gateway:
             ring = await asyncio.to_thread(self._make_ring, settings)
             if not is_loopback(self._host) and not ring.has_keys():
                 raise SettingsError("organisation: the last key is gone, and this address needs at least one")  # noqa: TRY301
-            before = dict(self._upstreams)
+            before, guards_before = dict(self._upstreams), self._others
             version = await asyncio.to_thread(self._build, settings, fingerprint, ring, step.tried)
         except (SettingsError, OSError, ssl.SSLError) as error:
             if current.reload_error != str(error):
@@ -296,6 +311,8 @@ class Gateway:
         for name, upstream in before.items():
             if self._upstreams.get(name) is not upstream:
                 self._retire(upstream)
+        for guard in guards_before.without(self._others):
+            self._retire(guard)
 
     async def _follow_rollout(self) -> None:
         """Serve new rules when their trial is over, and the old ones again when they deny too much."""
@@ -379,16 +396,21 @@ class Gateway:
                 upstreams[name] = build_upstream(name, upstream_settings)
             except (OSError, ssl.SSLError, ValueError) as error:
                 raise SettingsError(f"upstreams.{name}: {error}") from error
+        try:
+            others = build_guards(settings.guard.external, settings.upstreams, self._others)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise SettingsError(f"guard.external: {error}") from error
         cache = self._build_cache(settings)
         self._prices = PriceTable(prices_of(settings))
-        self._upstreams = upstreams
+        self._upstreams, self._others = upstreams, others
         learned = self._learned.adapted(settings.router, settings.models)
         router = build_router(settings, self._prices, learned)
         policies, trial = self._policies(settings.organisation, tried, router)
+        self._looker.prepare(all_plans(settings.organisation))
         observation = self._observe(settings)
         pipeline = Pipeline(
             authenticator=ring or self._ring,
-            sanitiser=build_sanitiser(settings.guard),
+            guard=GuardStage(policies, self._looker, others),
             limiter=self._governor,
             ledger=self._state.ledger,
             gates=self._update_gates(settings),
@@ -490,8 +512,8 @@ class Gateway:
             if getattr(settings, name) != getattr(self._settings, name):
                 log.warning("changes of '%s' take effect with the next start", name)
 
-    def _retire(self, upstream: Upstream) -> None:
-        """Close an upstream that is no longer served, once its calls have had their time."""
+    def _retire(self, upstream: Upstream | GuardCaller) -> None:
+        """Close an upstream, or a guard, that is no longer served, once its calls have had their time."""
 
         async def close_later() -> None:
             await asyncio.sleep(self._settings.server.drain_s)
@@ -536,6 +558,8 @@ class Gateway:
         yield from cache_gauges(version.pipeline.cache)
         yield from once_gauges(self._once)
         yield from self.alerts.gauges()
+        yield from self.captures.gauges()
+        yield from self._others.gauges()
         most = self._settings.telemetry.metrics.label_top_n
         yield from budget_gauges(self._standings, self.alerts.forecasts(), most)
         yield from hold_gauges(self._governor)
@@ -582,6 +606,13 @@ def _open_state(settings: Settings) -> State:
         raise SettingsError(f"state: {message}") from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"state: {error}") from error
+
+
+def _digester(settings: Settings) -> Digester | None:
+    """Return what makes digests of prompts for the log, None where it is to tell nothing of them."""
+    if settings.telemetry.log.content == "none":
+        return None
+    return Digester(settings.encryption_key, settings.organisation.name)
 
 
 def _permits(router: Router, request: ModelRequest, policy: Policy) -> object:

@@ -16,6 +16,7 @@ from gateway.upstreams.transport import Patience
 from policies.base import Hold
 from policies.effective import Policy
 from policies.fair_queue import AT_ONCE
+from policies.sanitise.inspection import Inspection
 from router.base import Decision, Option
 from router.wishes import NO_WISHES, Wishes
 
@@ -60,15 +61,16 @@ class Exchange:
         is_replayed: whether its answer was made for another request, which pays for it.
         shares: the id of the entry that its answer becomes, where that is made by the call of an equal request, which
             pays for it; empty elsewhere.
+        inspection: what the guard knows of it, None where it looks for nothing.
         degraded: in which ways the answer is less than what was to be expected, as words for a header.
     """
 
     __slots__ = (
         "_closers", "_settler", "address", "aside", "attempts", "caller", "cost_microusd", "decision", "degraded",
-        "error", "experiment", "first_byte_s", "headers", "held_options", "hit", "hold", "hold_id", "is_replayed",
-        "miss_reason", "output_limit", "patience", "policy", "query", "reply", "request", "request_id", "reserved_at",
-        "retries", "route", "routed_model", "shape", "shares", "started", "status", "subject", "target", "upstream",
-        "upstream_s", "usage", "user", "waited", "wishes",
+        "error", "experiment", "first_byte_s", "headers", "held_options", "hit", "hold", "hold_id", "inspection",
+        "is_replayed", "miss_reason", "output_limit", "patience", "policy", "query", "reply", "request", "request_id",
+        "reserved_at", "retries", "route", "routed_model", "shape", "shares", "started", "status", "subject", "target",
+        "upstream", "upstream_s", "usage", "user", "waited", "wishes",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +97,7 @@ class Exchange:
         self.miss_reason = "off"
         self.is_replayed = False
         self.shares = ""
+        self.inspection: Inspection | None = None
         self.reply: Reply | None = None
         self.routed_model = ""
         self.upstream = ""

@@ -78,9 +78,7 @@ def likeness_gauges(likeness: Likeness) -> Iterator[Metric]:
     if likeness.keeper is None:
         return
     told = likeness.keeper.measured()
-    text = (
-        "Share of requests answered from a wrong entry: as audited, its bound (confidence 0.95), and the budget."
-    )
+    text = "Share of requests answered from a wrong entry: as audited, its bound (confidence 0.95), and the budget."
     shares = {"rate": told.rate, "bound": told.bound, "budget": likeness.error_budget}
     yield gauge("tierway_semantic_false_hits", text, "kind", shares)
     audited = {"audited": float(told.audits), "wrong": float(told.wrong)}

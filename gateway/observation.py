@@ -64,7 +64,7 @@ class Observation:
     def follow(self, exchange: Exchange, stream: StreamReply) -> StreamReply:
         """Return a stream whose events are kept for a judge, where one may be asked about them."""
         caller, request = exchange.caller, exchange.request
-        if not self.experiments.shadows or caller is None or request is None:
+        if not self.experiments.shadows or caller is None or request is None or _is_restored(exchange):
             return stream
         wanting = (
             one.wants(exchange.hold_id, caller, request, exchange.routed_model) for one in self.experiments.shadows
@@ -93,7 +93,7 @@ class Observation:
         if failed:
             return
         self._memory.remember(exchange.request_id, _remembered(exchange))
-        if not exchange.is_given and self.experiments.shadows:
+        if not exchange.is_given and self.experiments.shadows and not _is_restored(exchange):
             self._offer(exchange)
 
     def gauges(self) -> Iterator[Metric]:
@@ -139,6 +139,11 @@ class KeptStream(PassingStream):
             self._size += len(block)
             self._blocks.append(block)
         return block
+
+
+def _is_restored(exchange: Exchange) -> bool:
+    """Tell whether the answer may have what the guard keeps from models: no judge may be shown it."""
+    return exchange.inspection is not None and exchange.inspection.vault is not None
 
 
 def _text_of(exchange: Exchange) -> str | None:

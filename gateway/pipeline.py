@@ -4,7 +4,7 @@
 |---|--------------|--------------------------|--------------------------------|-----------------------|--------------|
 | 1 | edge         | gateway/edge/answering.py| bytes -> Exchange, request     | InvalidRequestError   | 500          |
 | 2 | authenticate | policies/authenticate.py | key -> Caller                  | NotAuthenticatedError | closed: 503  |
-| 3 | sanitise     | policies/sanitise/       | ModelRequest -> the same       | PromptRejectedError   | closed: 503  |
+| 3 | sanitise     | gateway/guarding/        | ModelRequest -> one to go on   | PromptRejectedError   | closed: 503  |
 | 4 | reserve      | gateway/admission.py,    | Caller, ceilings -> Hold       | RateLimitedError,     | closed: 503  |
 |   |              | policies/governor.py     |                                | BudgetExhaustedError  |              |
 | 5 | route        | router/, continuity.py   | ModelRequest -> Decision       | UnknownModelError     | default tier |
@@ -66,10 +66,12 @@ from gateway.flights.local import Flights
 from gateway.flights.once.base import OnceStore
 from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.settings import FlightSettings, IdempotencySettings
+from gateway.guarding.answers import AnswerGuard
+from gateway.guarding.stage import GuardStage
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import PlainReply, RelayCall, RelayReply, RelaySupport, Reply, Upstream
 from gateway.upstreams.settings import Model
-from policies.base import Authenticator, Limiter, Sanitiser
+from policies.base import Authenticator, Limiter
 from policies.effective import PolicyBook
 from policies.fair_queue import SlotGate
 from policies.rollout import Rollout
@@ -96,7 +98,8 @@ class Pipeline:
         self,
         *,
         authenticator: Authenticator,
-        sanitiser: Sanitiser,
+        guard: GuardStage,
+        answer_guard: AnswerGuard | None = None,
         limiter: Limiter,
         router: Router,
         policies: PolicyBook,
@@ -116,7 +119,8 @@ class Pipeline:
         relay_prices: Mapping[str, int] | None = None,
     ) -> None:
         self._authenticator = authenticator
-        self._sanitiser = sanitiser
+        self._guard = guard
+        self._answer_guard = answer_guard or AnswerGuard()
         self.router = router
         self.cache = cache
         self._once = once or build_once()
@@ -177,31 +181,31 @@ class Pipeline:
         caller = self.authenticate(exchange)  # 2
         request = exchange.request = read(await read_body())  # 1
         once_key = read_key(exchange.headers.get(b"idempotency-key"))
-        self._sanitise(request)  # 3
+        digest = b"" if once_key is None else digest_of(exchange.route, request.body)  # placeholders differ each time
+        request = exchange.request = await self._sanitise(exchange, caller, request)  # 3
         refusal = await self.admission.admit(exchange, caller, request)  # 4
         exchange.decision = self._route(exchange, request)  # 5
         if isinstance(request, ResponsesRequest):
             request = await self._resume(exchange, caller, request)
         answer = partial(self._answer_anew, exchange, caller, request, refusal, alone=once_key is not None)
-        reply = await (answer() if once_key is None else self._answer_once(exchange, caller, once_key, answer))
+        reply = await (answer() if once_key is None else self._answer_once(exchange, (once_key, digest), answer))
         exchange.reply = reply
         if isinstance(reply, PlainReply):
             await exchange.settle()  # 8
         return reply
 
     async def _answer_once(
-        self, exchange: Exchange, caller: Caller, once_key: str, answer: Callable[[], Awaitable[Reply]]
+        self, exchange: Exchange, once: tuple[str, bytes], answer: Callable[[], Awaitable[Reply]]
     ) -> Reply:
         """Answer a request that must be paid once: with what it was answered before, or is being answered."""
-        assert exchange.request is not None  # noqa: S101  it was read
         errand = Errand(
             call=answer,
             on_close=exchange.on_close,
             hand_to=exchange.patience.hand_to,
             deadline=exchange.patience.deadline,
         )
-        digest = digest_of(exchange.route, exchange.request.body)
-        flown = await self._once.answer(caller.key_id, once_key, digest, errand)
+        once_key, digest = once
+        flown = await self._once.answer(exchange.caller_id, once_key, digest, errand)
         if flown.is_shared:
             exchange.is_replayed, exchange.cost_microusd = True, 0
         return flown.reply
@@ -219,7 +223,8 @@ class Pipeline:
         exchange.reply = reply
         if isinstance(request, ResponsesRequest):
             exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
-        return reply
+        # Last, so that what is kept of an answer has its placeholders still.
+        return await self._answer_guard.guard(exchange.inspection, reply, request)  # 3
 
     async def relay(
         self,
@@ -295,9 +300,9 @@ class Pipeline:
         except Exception as error:
             raise StageUnavailableError("authentication is unavailable") from error
 
-    def _sanitise(self, request: ModelRequest) -> None:
+    async def _sanitise(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
         try:
-            self._sanitiser.check(request)
+            return await self._guard.check(exchange, caller, request)
         except GatewayError:
             raise
         except Exception as error:

@@ -25,17 +25,19 @@ from gateway.inclusion import Inclusion, InclusionError
 from gateway.upstreams.settings import AnthropicUpstream, AnyUpstream, EchoUpstream, Model, OpenAIUpstream, Timeouts
 from gateway.yaml_reader import YamlError, read_yaml
 from policies.review import faults
+from policies.sanitise import settings as guard_settings
+from policies.sanitise.external import settings as external_guards
+from policies.sanitise.external.settings import GuardSection
+from policies.sanitise.settings import GuardSettings
 from policies.settings import (
     Budget,
     Example,
     Expectation,
-    GuardSettings,
     HoldSettings,
     KeySettings,
     Limits,
     LostState,
     OrganisationSettings,
-    PromptLimits,
     QueueSettings,
     StagingSettings,
     TeamSettings,
@@ -103,8 +105,10 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     format: Literal["json", "none"] = "json"
     """`json`: one object a line; `none`: no lines at all."""
-    content: Literal["none"] = "none"
-    """Prompts and answers are never logged."""
+    content: Literal["none", "digest"] = "none"
+    """Prompts and answers are never logged. `digest`: of the last message a hash under a key of the organisation's,
+    derived from `encryption_key` (without one: comparable within the process only), its length, its form (`text`,
+    `code`, `json`) and its script (`latin`, `cyrillic`, ...)."""
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,8 +169,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     callers."""
     router: RouterSettings = RouterSettings()
     """How a request finds the models that may answer it."""
-    guard: GuardSettings = GuardSettings()
-    """What is checked in a request."""
+    guard: GuardSection = GuardSection()
+    """What is checked in requests and answers of the whole organisation; its teams and keys may tighten it."""
     cache: CacheSettings = CacheSettings()
     """Which answers are kept."""
     organisation: OrganisationSettings = OrganisationSettings()
@@ -177,25 +181,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     telemetry: TelemetrySettings = TelemetrySettings()
     """What the gateway tells about itself."""
 
+    def __repr__(self) -> str:  # `state` may hold a password, and canaries are secrets
+        return f"Settings({len(self.upstreams)} upstreams, {len(self.models)} models)"
+
+    def __post_init__(self) -> None:
+        """Hand the guard to the organisation, whose levels it is resolved with."""
+        guard = external_guards.without_others(self.guard)
+        if self.organisation.guard is None and guard != GuardSettings():
+            organisation = msgspec.structs.replace(self.organisation, guard=guard)
+            msgspec.structs.force_setattr(self, "organisation", organisation)
+
 
 SECTIONS: Final = (
     Settings, ServerSettings, Tls, RelaySettings,
     OpenAIUpstream, AnthropicUpstream, EchoUpstream, Timeouts, Model, Price,
     RouterSettings, Target, RetrySettings, BreakerSettings, HedgeSettings, OutputSettings, Split, ExperimentSettings,
     ShadowSettings,
-    GuardSettings, PromptLimits, CacheSettings, EmbeddingUpstream, OrganisationSettings, Limits, Budget, UserSettings,
-    LostState, QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings, Example, Expectation,
-    TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
+    *external_guards.SECTIONS, *guard_settings.SECTIONS, CacheSettings, EmbeddingUpstream, OrganisationSettings,
+    Limits, Budget, UserSettings, LostState, QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings,
+    Example, Expectation, TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
 
 NOT_YET: Final = (
-    "guard.input",
-    "guard.output",
-    "guard.tool_arguments",
-    "guard.tool_results",
-    "guard.restore",
-    "organisation.teams.*.guard",
     "agents",
     "telemetry.otlp",
 )
@@ -280,6 +288,8 @@ def parse(raw: bytes, environment: Any, inclusion: Inclusion | None = None) -> S
         tree = _resolve(tree, environment, "")
     except RecursionError as error:
         raise SettingsError("the file contains itself: an anchor (&) is repeated (*) below its own place") from error
+    if "guard" in tree and isinstance(tree.get("organisation"), dict) and "guard" in tree["organisation"]:
+        raise SettingsError("organisation.guard: the guard stands at the top of this file already")
     settings = _convert(tree)
     _check_references(settings)
     return settings
@@ -399,6 +409,10 @@ def _check_references(settings: Settings) -> None:
     _check_aliases(settings)
     _check_keys(settings)
     fault = next(faults(settings.organisation), None)
+    if fault is not None:
+        raise SettingsError(fault)
+    speaking_openai = {name for name, one in settings.upstreams.items() if isinstance(one, OpenAIUpstream)}
+    fault = next(external_guards.faults(settings.guard, speaking_openai), None)
     if fault is not None:
         raise SettingsError(fault)
     _check_cache(settings)

@@ -1,4 +1,4 @@
-"""The seams of the policies: who asks, whether the prompt may pass, and what is held for it."""
+"""The seams of the policies: who asks, and what is held for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Protocol
 import msgspec
 
 from gateway.domain.caller import Caller
-from gateway.domain.request import ModelRequest
 from gateway.domain.tier import TierName
 from gateway.domain.usage import Usage
 from policies.effective import Policy
@@ -46,17 +45,6 @@ class Authenticator(Protocol):
         Raises:
             NotAuthenticatedError: the token is missing, unknown, revoked or expired.
             LoginThrottledError: too many unknown tokens came from this address.
-        """
-
-
-class Sanitiser(Protocol):
-    """Decides whether a prompt may pass."""
-
-    def check(self, request: ModelRequest) -> None:
-        """Let a request pass.
-
-        Raises:
-            PromptRejectedError: it may not.
         """
 
 

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from policies.base import Sanitiser
-from policies.sanitise.size import PromptSize
-from policies.settings import GuardSettings
 from policies.stores.keys.base import KeyStore
 from policies.stores.keys.memory import MemoryKeyStore
 from policies.stores.keys.sqlite import SqliteKeyStore
@@ -28,11 +25,6 @@ KEY_STORES: Final[dict[str, Callable[[str, str], KeyStore]]] = {
     "memory": lambda *_: MemoryKeyStore(),
 }
 """Kind of state to the store it means; `memory` is for tests and is not accepted in a settings file."""
-
-
-def build_sanitiser(settings: GuardSettings) -> Sanitiser:
-    """Build the checks of a prompt."""
-    return PromptSize(settings.limits)
 
 
 def open_key_store(address: str, organisation: str) -> KeyStore:

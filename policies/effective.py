@@ -13,6 +13,8 @@ from gateway.domain.caller import Caller
 from gateway.domain.money import PER_MILLION
 from gateway.domain.tier import TIERS, TierName
 from policies.meters import Meter, Unit
+from policies.sanitise.plan import IDLE, GuardPlan, plan_for
+from policies.sanitise.settings import GuardSettings
 from policies.settings import (
     Budget,
     HoldSettings,
@@ -40,6 +42,8 @@ _SHORT_NAME: Final = 80
 
 _SILENT: Final = LevelSettings()
 """A level that says nothing."""
+
+_NO_GUARD: Final = GuardSettings()
 
 _RATES: Final[tuple[tuple[str, Unit, int], ...]] = (
     ("requests_per_second", "requests", 1),
@@ -81,6 +85,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         counts_money: whether a budget holds.
         weight: the team's share in a queue.
         routes_all: whether models that are asked for by their own names are treated as `auto`.
+        guard: what is looked for in requests and answers, and what is done about it.
     """
 
     organisation: str
@@ -103,6 +108,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     queue: QueueSettings | None
     holds: HoldSettings
     routes_all: bool = False
+    guard: GuardPlan = IDLE
 
     @property
     def path(self) -> str:
@@ -222,7 +228,29 @@ def resolve(organisation: OrganisationSettings, team: str, key: str, own: LevelS
         queue=organisation.queue,
         holds=organisation.holds,
         routes_all=group.route == "by_complexity",
+        guard=guard_of(organisation, group, mine),
     )
+
+
+def guard_of(organisation: OrganisationSettings, team: TeamSettings, own: LevelSettings) -> GuardPlan:
+    """Return what the guard does for a key; the same object for all keys of which the levels say the same.
+
+    Raises:
+        ValueError: a pattern of the guard cannot be used.
+    """
+    said = [level.guard for level in (organisation, team, own)]
+    if said == [None, None, None]:
+        return IDLE
+    grants = ("guard" in organisation.grants, "guard" in team.grants)
+    return plan_for([word or _NO_GUARD for word in said], grants=grants)
+
+
+def all_plans(organisation: OrganisationSettings) -> Iterator[GuardPlan]:
+    """Yield what the guard does for each key of the settings, and for keys that are made later."""
+    yield guard_of(organisation, NO_TEAM, _SILENT)
+    for team in organisation.teams.values():
+        yield guard_of(organisation, team, _SILENT)
+        yield from (guard_of(organisation, team, key) for key in team.keys if key.guard is not None)
 
 
 def admitted_models(

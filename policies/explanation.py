@@ -10,6 +10,7 @@ from gateway.domain.tier import TIERS
 from policies.effective import NO_TEAM, Level, level_meters, resolve, window_name
 from policies.meters import Meter, Standing
 from policies.refusals import limit_name
+from policies.sanitise.describing import rules_of
 from policies.settings import LevelSettings, OrganisationSettings
 
 DEFAULT = "default"
@@ -150,6 +151,9 @@ def _rules(organisation: OrganisationSettings, team: str, key: str, own: LevelSe
     yield Rule("unpriced", policy.unpriced, top)
     yield Rule("budget_status", str(policy.budget_status), top)
     yield Rule("cached_answers", "yes" if policy.cached_answers else "no", top)
+    said = [(label, word.guard) for label, word in levels if word.guard is not None]
+    for name, value, speaker in rules_of(policy.guard, said, DEFAULT):
+        yield Rule(f"guard.{name}", value, speaker)
 
 
 def _listed(words: tuple[str, ...]) -> str:

@@ -10,7 +10,9 @@ from typing import Final
 import msgspec
 
 from gateway.domain.tier import TIERS
-from policies.effective import resolve
+from policies.effective import NO_TEAM, guard_of, resolve
+from policies.sanitise import describing
+from policies.sanitise.plan import GuardPlan
 from policies.settings import (
     Budget,
     KeySettings,
@@ -61,6 +63,8 @@ def faults(organisation: OrganisationSettings) -> Iterator[str]:
             yield f"{place.path}.tiers: at least one tier is needed"
         yield from _budget_faults(f"{place.path}.budgets", place.settings.budgets)
         yield from _budget_faults(f"{place.path}.users.budgets", place.settings.users.budgets)
+        if place.settings.guard is not None:
+            yield from describing.faults(_guard_path(place), place.settings.guard)
     for index, example in enumerate(organisation.examples):
         team, slash, key = example.key.partition("/")
         where = f"organisation.examples[{index}].key"
@@ -78,11 +82,24 @@ def cautions(organisation: OrganisationSettings) -> Iterator[str]:
         users = place.settings.users
         yield from _wider_counts(place, chain, users.limits, users.budgets, "users.")
         yield from _wider_words(place, above)
+        if place.settings.guard is not None:
+            yield from describing.cautions(_guard_path(place), place.settings.guard, _guard_at(organisation, chain))
         if isinstance(place.settings, KeySettings):
             team = above[-1].path.removeprefix("organisation.teams.")
             stated = any(set(one.settings.tiers) != set(TIERS) for one in chain)
             if stated and not resolve(organisation, team, place.settings.name, place.settings).tiers:
                 yield f"{place.path}.tiers: no tier is left that the levels above allow too"
+
+
+def _guard_path(place: Place) -> str:
+    """Return where a level's guard stands; the organisation's, at the top of the file."""
+    return "guard" if place.path == "organisation" else f"{place.path}.guard"
+
+
+def _guard_at(organisation: OrganisationSettings, chain: Sequence[Place]) -> GuardPlan:
+    """Return what the guard does for the keys below a level that say nothing of their own."""
+    team = organisation.teams[chain[1].path.removeprefix("organisation.teams.")] if len(chain) > 1 else NO_TEAM
+    return guard_of(organisation, team, chain[2].settings if len(chain) > 2 else _SILENT)
 
 
 def _budget_faults(where: str, budgets: Sequence[Budget]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.domain.secret import Secret
 from gateway.domain.tier import TierName
+from policies.sanitise.settings import GuardSettings
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """A team's or key's name: letters, digits, dot, dash, underscore; at most 64."""
@@ -23,24 +24,6 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Cap = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
 _Dollars = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
-
-
-class PromptLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How large a prompt may be, whatever the body limit says."""
-
-    characters: _Count = 400_000
-    """Characters of text in all messages together."""
-    messages: _Count = 500
-    """Messages in one request."""
-    images: _Count = 20
-    """Image parts in all messages together."""
-
-
-class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is checked in a request before anything is spent on it."""
-
-    limits: PromptLimits = PromptLimits()
-    """How large a prompt may be."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,6 +165,8 @@ class LevelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The longest answer. A request that asks for more, or names no limit, is sent with this one."""
     lost_state: LostState | None = None
     """What the limits of this level do while the shared state is lost; as the level above where absent."""
+    guard: GuardSettings | None = None
+    """What is checked in requests and answers. The organisation's usually stands at the top of the file."""
 
 
 class KeySettings(LevelSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -200,7 +185,7 @@ class KeySettings(LevelSettings, frozen=True, kw_only=True, forbid_unknown_field
 class TeamSettings(LevelSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A team: keys with something in common."""
 
-    grants: tuple[Literal["models", "tiers", "max_output_tokens"], ...] = ()
+    grants: tuple[Literal["models", "tiers", "max_output_tokens", "guard"], ...] = ()
     """What its keys may widen beyond the team: their own word then replaces the team's, within the organisation's."""
     route: Literal["pinned", "by_complexity"] = "pinned"
     """What the team's requests for a model by its own name get: that model, or the treatment of `auto`."""
@@ -218,7 +203,7 @@ class OrganisationSettings(LevelSettings, frozen=True, kw_only=True, forbid_unkn
     endpoints: Patterns = ()
     """The families of other OpenAI paths that may be relayed to `relay.upstream`: `images`, `audio`, `files`, ...;
     `*` for all. None where absent."""
-    grants: tuple[Literal["models", "tiers", "max_output_tokens"], ...] = ()
+    grants: tuple[Literal["models", "tiers", "max_output_tokens", "guard"], ...] = ()
     """What teams may widen beyond the organisation: their own word then replaces the organisation's."""
     user_header: str = "x-tierway-user"
     """The header that names the end user; it wins over the member `user`."""

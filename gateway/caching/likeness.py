@@ -148,6 +148,10 @@ class Likeness:
         """Take in that the answer of an entry was wrong; False where it is not known here as one."""
         return self.cache is not None and await self.cache.report_wrong(entry_id)
 
+    async def delete(self, entry_id: int) -> bool:
+        """Forget an entry, of which nothing bad is known; False where there is none."""
+        return self.cache is not None and await self.cache.delete(entry_id)
+
     def _judged(self, found: Found, *, is_right: bool) -> None:
         if self.cache is not None:
             self.cache.audit(found, is_right=is_right)

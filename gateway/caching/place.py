@@ -24,14 +24,16 @@ class Place:
     Attributes:
         search: the look-up by meaning, where there was one.
         noted: the stream of the answer, of which what is needed to keep it is noted.
+        is_kept: whether the answer was kept.
     """
 
-    __slots__ = ("key", "may_join", "noted", "search", "tenant")
+    __slots__ = ("is_kept", "key", "may_join", "noted", "search", "tenant")
 
     def __init__(self, key: bytes, tenant: str, *, may_join: bool) -> None:
         self.key, self.tenant, self.may_join = key, tenant, may_join
         self.search: Search | None = None
         self.noted: NotedStream | None = None
+        self.is_kept = False
 
 
 def flight_key(key: bytes, request: ModelRequest, output_limit: int | None) -> bytes:

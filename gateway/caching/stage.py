@@ -41,6 +41,9 @@ SKIPPED: Final = "skipped"
 
 MISSED: Final = "miss"
 
+FLAGGED: Final = "flagged"
+"""Why an answer was not kept: the guard found something in it or in its request, so that it is for this caller only."""
+
 Call = Callable[[], Awaitable[Reply]]
 
 
@@ -144,6 +147,8 @@ class CacheStage:
         Raises:
             GatewayError: what the request's own call has met.
         """
+        if exchange.inspection is not None:
+            exchange.on_close(partial(self._drop_flagged, place, exchange))
         if alone or self.flights is None or not place.may_join:
             reply = _noted(place, request, await call())
             exchange.on_close(partial(self._keep_sent, place, exchange, request, reply))
@@ -166,10 +171,11 @@ class CacheStage:
     async def _look_up(
         self, cache: ExactCache, exchange: Exchange, caller: Caller, request: ModelRequest, directives: Directives
     ) -> Looked:
-        grounds = Grounds(
-            sharing=cache.settings.scope, tier=exchange.tier, user=exchange.user or "", policy=self.version
-        )
-        key = cache.key_of(caller, request, grounds)
+        inspection = exchange.inspection
+        policy = self.version if inspection is None else f"{self.version} {inspection.plan.policy_id}"
+        grounds = Grounds(sharing=cache.settings.scope, tier=exchange.tier, user=exchange.user or "", policy=policy)
+        is_redacted = inspection is not None and inspection.is_redacted
+        key = None if is_redacted else cache.key_of(caller, request, grounds)
         if key is None:
             exchange.miss_reason = SKIPPED
             return NOTHING
@@ -179,7 +185,7 @@ class CacheStage:
         if not directives.no_cache:
             hit = await cache.look_up(key, directives.max_age_s)
             reply = None if hit is None else self._give(cache, hit, exchange, request)
-        if reply is None and self.likeness is not None:
+        if reply is None and self.likeness is not None and not _is_flagged(exchange):
             place.search = self.likeness.begin(caller, request, grounds, exchange.kind)
             if place.search is not None and not directives.no_cache:
                 reply = await self._find_alike(self.likeness, cache, place.search, exchange, request, directives)
@@ -248,16 +254,36 @@ class CacheStage:
         try:
             record = await _record_of(place.noted or reply, request)
             reason = "unfinished" if record is None else why_not(record, tool_calls=cache.settings.tool_calls)
-            reason = "degraded" if exchange.degraded else reason
+            reason = "degraded" if exchange.degraded else FLAGGED if _is_flagged(exchange) else reason
             if record is None or reason is not None:
                 self.unkept[reason or "unfinished"] += 1
                 return
             packed, made = pack(record), _made(place.noted or reply)
             entry = await cache.store(place.key, packed, *made, _about(place, exchange, request))
+            place.is_kept = True
             if place.search is not None and self.likeness is not None:
                 self.likeness.add(place.search, number_of(place.key), packed, entry.expires_at)
         except Exception:  # noqa: BLE001  as in `look_up`
             self.failures += 1
+
+    async def _drop_flagged(self, place: Place, exchange: Exchange) -> None:
+        """Forget an answer that was kept, for those who waited for it, before the guard found something in it."""
+        if place.is_kept and _is_flagged(exchange):
+            self.unkept[FLAGGED] += 1
+            await self._forget(number_of(place.key))
+
+    async def _forget(self, number: int) -> None:
+        try:
+            if self.cache is not None:
+                await self.cache.delete_number(number)
+            if self.likeness is not None:
+                await self.likeness.delete(number)
+        except Exception:  # noqa: BLE001  as in `look_up`
+            self.failures += 1
+
+
+def _is_flagged(exchange: Exchange) -> bool:
+    return exchange.inspection is not None and exchange.inspection.is_flagged
 
 
 def _about(place: Place, exchange: Exchange, request: ModelRequest) -> About:

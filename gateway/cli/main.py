@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from gateway.cli import check, evaluate, keys, plan, reconcile, route, scan, serve, usage
+from gateway.cli import capture, check, evaluate, keys, plan, reconcile, route, scan, serve, usage
 from gateway.cli.base import fail
 from gateway.settings import SettingsError
 
-VERBS = (serve, check, route, scan, plan, keys, usage, reconcile, evaluate)
+VERBS = (serve, check, route, scan, plan, keys, usage, reconcile, evaluate, capture)
 """The modules that add verbs, in the order in which help lists them."""
 
 

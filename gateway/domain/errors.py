@@ -13,6 +13,7 @@ GatewayError
 │   ├── UnsupportedMediaError      415
 │   ├── IdempotencyKeyReusedError  422  idempotency_key_reused
 │   ├── PromptRejectedError        400  a policy refused the content
+│   ├── AnswerRejectedError        400  content_policy: a policy refused what the model answered
 │   ├── RateLimitedError           429  waiting helps: carries retry_after_s
 │   │   └── LoginThrottledError    429  too many failed logins from one address
 │   └── BudgetExhaustedError       429  insufficient_quota; the status can be set to 402 or 403
@@ -151,6 +152,16 @@ class PromptRejectedError(CallerError):
     """A policy refused the content of the request."""
 
     code = "content_policy_violation"
+    should_retry = False
+
+
+class AnswerRejectedError(CallerError):
+    """A policy refused what the model answered. It was paid for, and asking the same again would cost the same again.
+
+    Not 5xx, which clients and proxies ask again by themselves.
+    """
+
+    code = "content_policy"
     should_retry = False
 
 

@@ -7,6 +7,7 @@ from copy import copy
 from typing import Any, ClassVar, Literal, Self
 
 from gateway.domain.document import replace_members
+from gateway.domain.rewriting import Path, replace_texts, replaced_in
 
 Shape = Literal["chat", "responses", "input_tokens", "compact", "messages", "count_tokens", "embeddings", "completions"]
 """The forms of request and answer: OpenAI's chat completions, Responses with its token count and compaction,
@@ -71,6 +72,15 @@ class ModelRequest:
         asked = self.max_output_tokens
         limited.max_output_tokens = tokens if asked is None else min(asked, tokens)
         return limited
+
+    def rewritten(self, texts: Mapping[Path, str]) -> Self:
+        """Return the request with the strings at some places replaced; every other byte stays as it came.
+
+        Args:
+            texts: place in the document, such as `("messages", 0, "content")`, to new text.
+        """
+        body, document = replace_texts(self.body, texts), replaced_in(self.document, texts)
+        return type(self)(body, document, is_faithful=self.is_faithful)
 
     def edited(self, edits: Mapping[str, bytes]) -> bytes:
         """Return the body with top-level members replaced, or put first where they are absent.

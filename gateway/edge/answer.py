@@ -54,6 +54,11 @@ def id_lines(exchange: Exchange) -> Headers:
     return lines
 
 
+def guard_lines(exchange: Exchange) -> Headers:
+    """Return what the guard says of a request; nothing where it looked for nothing."""
+    return [] if exchange.inspection is None else [(b"x-tierway-guard", exchange.inspection.header())]
+
+
 async def send_json(send: Send, exchange: Exchange, document: object, status: int = 200) -> None:
     """Send a document as JSON."""
     await send_answer(send, exchange, status, [JSON], msgspec.json.encode(document))
@@ -63,7 +68,7 @@ async def send_error(send: Send, exchange: Exchange, error: GatewayError) -> Non
     """Send an error in the shape the caller's clients read."""
     exchange.error = error
     shape = exchange.shape
-    headers = [JSON, *with_limits(error_headers(error), exchange)]
+    headers = [JSON, *with_limits(error_headers(error), exchange), *guard_lines(exchange)]
     await send_answer(send, exchange, status_of(error, shape), headers, error_body(error, exchange.request_id, shape))
 
 

@@ -19,7 +19,16 @@ from gateway.domain.messages import read_count_tokens, read_messages
 from gateway.domain.money import format_usd
 from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.responses import read_compact, read_input_tokens, read_responses
-from gateway.edge.answer import JSON, Headers, allows, answer_at_once, exchange_of, id_lines, send_answer
+from gateway.edge.answer import (
+    JSON,
+    Headers,
+    allows,
+    answer_at_once,
+    exchange_of,
+    guard_lines,
+    id_lines,
+    send_answer,
+)
 from gateway.edge.body import read_body
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
@@ -110,6 +119,8 @@ class AnswerRoute:
             else:
                 await send_answer(send, exchange, 200, _headers(exchange, reply), body)
         else:
+            if self._current.captures.is_on:
+                reply = self._current.captures.follow(exchange, reply)
             reply = exchange.reply = version.observation.follow(exchange, reply)
             explain = explain and exchange.shape == "chat"  # elsewhere the last event is not ours to add to
             await _send_stream(send, exchange, ExplainedStream(reply, exchange) if explain else reply, wire)
@@ -164,6 +175,7 @@ def _headers(exchange: Exchange, reply: PlainReply | StreamReply) -> Headers:
         headers.append((b"x-tierway-cache", f"shared;1.00;age=0;entry={exchange.shares}".encode()))
     elif exchange.miss_reason != "off":
         headers.append((b"x-tierway-cache", b"miss;" + exchange.miss_reason.encode()))
+    headers += guard_lines(exchange)
     if exchange.is_replayed:
         headers.append(_REPLAYED)
     if exchange.cost_microusd is not None:

@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from gateway.alerts.watch import AlertWatch
+from gateway.capture.captures import Captures
+from gateway.guarding.moderation import LocalModeration
+from gateway.guarding.scanning import Looker
 from gateway.observation import Observation
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.state.base import State
-from gateway.telemetry import Telemetry
+from gateway.telemetry import Digester, Telemetry
 from policies.authenticate import Throttle
 from policies.governor import Governor
 from policies.stores.keys.base import KeyStore
@@ -45,6 +48,9 @@ class Current:
         governor: holds requests to limits and budgets.
         alerts: watches requests and budgets.
         state: the stores.
+        captures: keeps what single keys send and are answered, where an operator has asked for it.
+        moderation: judges texts by the gateway's own detectors.
+        digester: makes what the log may tell of a prompt; None where it tells nothing.
 
     Attributes:
         reload_error: why the newest edit of the settings file is not served, or None.
@@ -63,6 +69,9 @@ class Current:
         governor: Governor,
         alerts: AlertWatch,
         state: State,
+        captures: Captures | None = None,
+        moderation: LocalModeration | None = None,
+        digester: Digester | None = None,
     ) -> None:
         self.version = version
         self.telemetry = telemetry
@@ -73,6 +82,9 @@ class Current:
         self.alerts = alerts
         self.state = state
         self.ledger = state.ledger
+        self.captures = captures or Captures(None, None)
+        self.digester = digester
+        self.moderation = moderation or LocalModeration(Looker())
         self.reload_error: str | None = None
         self.draining = False
         self.degraded: dict[str, str] = {}

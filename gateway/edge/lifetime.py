@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.domain.errors import NotFoundError, ShuttingDownError
-from gateway.domain.request import Shape
+from gateway.domain.errors import GatewayError, NotFoundError, ShuttingDownError
+from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.usage import NO_USAGE
 from gateway.edge.answer import EXCHANGE, id_lines, send_error
 from gateway.edge.current import Current
@@ -23,7 +23,7 @@ from gateway.edge.errors import as_gateway_error
 from gateway.edge.sse import error_event
 from gateway.edge.wire import SCOPE_KEY, Wire
 from gateway.exchange import CLIENT_CLOSED_REQUEST, Exchange
-from gateway.telemetry import Record
+from gateway.telemetry import Digester, Record
 from gateway.upstreams.base import PlainReply
 
 log = logging.getLogger("tierway")
@@ -41,6 +41,7 @@ class HotRoute(Protocol):
 
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_SANE_NAME: Final = re.compile(r"[A-Za-z0-9._:/@-]*")
 _QUIET: Final = frozenset({"health", "metrics"})
 """Routes that probes and scrapers call all day: answered, not recorded."""
 
@@ -156,10 +157,12 @@ class Lifetime:
         if exchange.route in _QUIET:
             return
         try:
-            record = _to_record(exchange)
+            record = _to_record(exchange, self._current.digester)
             self._current.telemetry.record(record)
             self._current.alerts.observe(record)
             self._current.version.observation.take(exchange)
+            if self._current.captures.is_on:
+                self._current.captures.take(exchange)
         except Exception:
             log.exception("recording failed", extra={"request_id": exchange.request_id})
 
@@ -202,7 +205,14 @@ def _uncancel() -> None:
         task.uncancel()
 
 
-def _to_record(exchange: Exchange) -> Record:
+def _model_asked_for(request: ModelRequest, error: GatewayError | None) -> str:
+    """Return the requested model for the log; of one that is unknown only what can be a name, as it may be anything."""
+    name = request.model[:100]
+    is_known = error is None or error.code != "model_not_found"
+    return name if is_known or _SANE_NAME.fullmatch(name) else "unknown"
+
+
+def _to_record(exchange: Exchange, digester: Digester | None) -> Record:
     """Gather what is counted and logged; positional, as keywords cost a microsecond more."""
     caller, request, error, decision = exchange.caller, exchange.request, exchange.error, exchange.decision
     reply, usage = exchange.reply, exchange.usage
@@ -215,7 +225,7 @@ def _to_record(exchange: Exchange) -> Record:
         exchange.status,
         caller.team if caller else "",
         caller.key if caller else "",
-        request.model[:100] if request else "",
+        _model_asked_for(request, error) if request else "",
         exchange.routed_model,
         reply.answered_model if isinstance(reply, PlainReply) else "",
         exchange.upstream,
@@ -234,4 +244,6 @@ def _to_record(exchange: Exchange) -> Record:
         decision.reason if decision else "",
         grounds.kind if grounds else "",
         round(grounds.score, 4) if grounds else None,
+        exchange.inspection.told() if exchange.inspection else None,
+        digester.of(request.messages) if digester is not None and request is not None else None,
     )

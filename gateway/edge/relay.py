@@ -37,7 +37,8 @@ ENDPOINTS: Final = (
 )
 """The families of paths that may be relayed, by their first step."""
 
-_METHODS: Final = ("GET", "POST", "DELETE")
+METHODS: Final = ("GET", "POST", "DELETE")
+"""Of requests that are relayed."""
 
 _TRAVELS: Final = frozenset(
     {
@@ -152,7 +153,7 @@ class RelayRoute:
         below = scope["path"].removeprefix(self._root)
         if below and not below.startswith("/"):
             raise NotFoundError("There is nothing at this address.")
-        if not await allows(scope, send, *_METHODS):
+        if not await allows(scope, send, *METHODS):
             return
         if self._endpoint == "conversations":
             await self._conversation(scope, receive, send, below)

@@ -22,6 +22,7 @@ from gateway.edge.health import LiveRoute, ReadyRoute
 from gateway.edge.lifetime import Lifetime, log
 from gateway.edge.metrics import MetricsRoute
 from gateway.edge.models import ModelsRoute
+from gateway.edge.moderations import ModerationsRoute
 from gateway.edge.relay import ENDPOINTS, Relaying, RelayRoute
 from gateway.edge.responses import ResponsesRoute
 from gateway.edge.schema import SchemaRoute
@@ -47,7 +48,10 @@ def public_app(current: Current, *, with_operations: bool) -> ASGIApp:
     handlers.append(_plain(FeedbackRoute(current, current.state.memory), "/v1/feedback", "/feedback"))
     relaying = Relaying(current)
     handlers += _below_v1(lambda root: ResponsesRoute(current, relaying, hot, root), "/responses")
+    handlers += _below_v1(lambda root: ModerationsRoute(current, relaying, root), "/moderations")
     for endpoint in ENDPOINTS:
+        if endpoint == "moderations":  # which may be answered here
+            continue
         handlers += _below_v1(partial(RelayRoute, current, relaying, endpoint), "/" + endpoint)
     if with_operations:
         handlers += _operations(current)
@@ -88,7 +92,14 @@ def _litestar(handlers: list[ControllerRouterHandler], current: Current, origins
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "x-tierway-model", "x-tierway-tier", "x-tierway-cache", "x-tierway-cost"],
+            expose_headers=[
+                "x-request-id",
+                "x-tierway-model",
+                "x-tierway-tier",
+                "x-tierway-cache",
+                "x-tierway-guard",
+                "x-tierway-cost",
+            ],
         )
     return Litestar(
         handlers,

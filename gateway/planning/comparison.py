@@ -14,6 +14,7 @@ from gateway.rehearsal.rehearsal import Outcome, Question, Rehearsal
 from gateway.settings import Settings
 from policies.meters import Meter
 from policies.refusals import limit_name
+from policies.sanitise.describing import differences
 
 PROBE = "What is the capital of France?"
 """What is asked of every name."""
@@ -104,6 +105,8 @@ class _Comparing:
             if old != new:
                 what = f"longest answer: {_tokens(old)} -> {_tokens(new)}"
                 yield path, what, old is None or (new is not None and new < old)
+            plans = (one.policies.of_key(team, key).guard for one in (self._old, self._new))
+            yield from ((path, what, is_tighter) for what, is_tighter in differences(*plans))
         for name in {**before, **after}:
             change = _limit_change(before.get(name), after.get(name))
             if change is not None:

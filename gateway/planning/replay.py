@@ -114,7 +114,7 @@ async def replay(lines: Iterable[bytes], old: Settings, new: Settings) -> Replay
             found.skipped += 1
             continue
         clock.now = max(clock.now, record.at)
-        question = _question(record, old)
+        question = _question(record, sides[0].most_characters(record))
         before, after = [await side.ask(question) for side in sides]
         found.total.note(before, after)
         found.by_key.setdefault(question.key, Played()).note(before, after)
@@ -138,6 +138,10 @@ class _Counted:
         self._scores = settings.router.strategy == "by_complexity"
         self._asked = 0
 
+    def most_characters(self, record: UsageRecord) -> int:
+        """Return how long a prompt of its caller may be."""
+        return self._rehearsal.policies.of_key(record.team, record.key).guard.limits.characters
+
     async def ask(self, question: Question) -> Outcome:
         self._asked += 1
         if not self._scores:
@@ -156,8 +160,8 @@ def _record(line: bytes, number: int) -> UsageRecord | None:
         raise ReplayError(f"line {number}: {error}") from error
 
 
-def _question(record: UsageRecord, settings: Settings) -> Question:
-    length = min(record.usage.prompt_tokens * BYTES_A_TOKEN, settings.guard.limits.characters)
+def _question(record: UsageRecord, most_characters: int) -> Question:
+    length = min(record.usage.prompt_tokens * BYTES_A_TOKEN, most_characters)
     return Question(
         key=f"{record.team}/{record.key}",
         model=record.requested_model,

@@ -17,6 +17,8 @@ from gateway.domain.errors import BudgetExhaustedError, GatewayError, RateLimite
 from gateway.domain.tier import TierName
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
+from gateway.guarding.scanning import Looker
+from gateway.guarding.stage import GuardStage
 from gateway.pipeline import Pipeline
 from gateway.pricing import PriceTable
 from gateway.rehearsal.stand_ins import EmptyCounters, KnownCaller, Recorded, StandIn
@@ -26,7 +28,6 @@ from gateway.settings import Settings, prices_of
 from gateway.stored.memory import MemoryResponseStore
 from gateway.stored.responses import StoredResponses
 from policies.base import Limiter
-from policies.catalogue import build_sanitiser
 from policies.effective import NO_TEAM, PolicyBook
 from policies.explanation import own_rules
 from policies.meters import Standing
@@ -116,7 +117,7 @@ class Rehearsal:
         self._recorded = self.router.strategy = Recorded(self.router.strategy)
         self._pipeline = Pipeline(
             authenticator=self._who,
-            sanitiser=build_sanitiser(settings.guard),
+            guard=GuardStage(self.policies, Looker()),
             limiter=limiter or EmptyCounters(),
             router=self.router,
             policies=self.policies,

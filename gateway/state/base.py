@@ -51,6 +51,9 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Return what seals and opens content of one use; without an `encryption_key`, for this process alone."""
         return Sealer(self.encryption_key, use, self.earlier_keys)
 
+    def __repr__(self) -> str:  # the address may hold a password
+        return f"StateSettings({shown_address(self.address)})"
+
 
 class Sharing(Protocol):
     """Keeps this process known among those that share the state."""

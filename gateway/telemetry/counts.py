@@ -8,7 +8,7 @@ a request has a dozen of them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -120,6 +120,7 @@ class Telemetry:
         self._requests: dict[tuple[str, str, str, str, int], int] = {}
         self._errors: dict[tuple[str, str], int] = {}
         self._cache: dict[str, int] = {}
+        self._guard: dict[tuple[str, ...], int] = {}
         self._series: dict[tuple[str, str, str], _Series] = {}
         self._models: dict[str, _ModelTimes] = {}
         self._overhead = _Histogram(OVERHEAD_SECONDS)
@@ -154,10 +155,19 @@ class Telemetry:
             self._errors[failed] = self._errors.get(failed, 0) + 1
         if record.cache:
             self._cache[record.cache] = self._cache.get(record.cache, 0) + 1
+        if record.guard is not None:
+            self._record_guard(record.guard["counts"])
         if model:
             self._record_model(record, team, model)
         if self.log is not None:
             self.log.write(record)
+
+    def _record_guard(self, counts: Mapping[str, int]) -> None:
+        for name, count in counts.items():
+            direction, _, rest = name.partition(".")
+            detector, _, action = rest.rpartition(".")
+            key = (detector, action, direction)
+            self._guard[key] = self._guard.get(key, 0) + count
 
     def _record_model(self, record: Record, team: str, model: str) -> None:
         times = self._models.get(model)
@@ -229,6 +239,8 @@ class Telemetry:
         for result, count in self._cache.items():
             cache.add_metric([result], count)
         yield cache
+        text = "What the guard found; `monitor` had no effect."
+        yield counter("tierway_guard_findings", text, ("detector", "action", "direction"), self._guard)
         tokens = CounterMetricFamily(
             "tierway_tokens", "Tokens by class; the classes are disjoint.", labels=["team", "model", "tier", "class"]
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from gateway.domain.usage import Usage
+from gateway.telemetry.digest import Digest
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -38,3 +41,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     kind: str = ""
     """Of task, where the prompt was scored."""
     score: float | None = None
+    guard: dict[str, Any] | None = None
+    """What the guard found, where it looked: `counts` by direction, detector and action with dots between them, and of
+    the first findings, their rules, places and ranges. Never what was found."""
+    prompt: Digest | None = None
+    """Of the last message, where `telemetry.log.content` asks for it."""

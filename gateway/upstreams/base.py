@@ -60,6 +60,9 @@ class PlainReply(msgspec.Struct, frozen=True, kw_only=True):
     response_id: str = ""
     dropped: tuple[str, ...] | None = None
 
+    def __repr__(self) -> str:
+        return f"PlainReply({len(self.body)} bytes)"
+
 
 class StreamReply(Protocol):
     """An answer that arrives in pieces; its first piece is there already.
@@ -144,6 +147,9 @@ class RelayCall(msgspec.Struct, frozen=True, kw_only=True):
     headers: Headers
     body: bytes | Upload
     patience: Patience
+
+    def __repr__(self) -> str:
+        return f"RelayCall({self.method}, {len(self.headers)} headers)"
 
 
 class RelayReply(Protocol):

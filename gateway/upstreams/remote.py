@@ -59,6 +59,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     forwards_query: bool = False
     passed_on: tuple[bytes, ...] = ()
 
+    def __repr__(self) -> str:  # headers hold the credential
+        return f"Account({urlsplit(self.base_url).hostname})"
+
 
 class Remote:
     """One server and the shapes it speaks.

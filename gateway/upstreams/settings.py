@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -58,6 +59,9 @@ class OpenAIUpstream(
     ca_file: str | None = None
     """A PEM file of certificate authorities to trust besides the system's."""
 
+    def __repr__(self) -> str:  # headers, queries and proxies may hold credentials
+        return f"OpenAIUpstream({urlsplit(self.base_url).hostname})"
+
 
 class AnthropicUpstream(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="anthropic"
@@ -86,6 +90,9 @@ class AnthropicUpstream(
     """The proxy for this upstream. Proxy variables of the environment are ignored."""
     ca_file: str | None = None
     """A PEM file of certificate authorities to trust besides the system's."""
+
+    def __repr__(self) -> str:  # headers, queries and proxies may hold credentials
+        return f"AnthropicUpstream({urlsplit(self.base_url).hostname})"
 
 
 class EchoUpstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="echo"):

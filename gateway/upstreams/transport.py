@@ -45,6 +45,9 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes | Upload
     method: bytes = b"POST"
 
+    def __repr__(self) -> str:  # headers hold the credential, the body a prompt
+        return f"Request({self.method!r}, {len(self.headers)} headers)"
+
 
 class EngineResponse(Protocol):
     """An answer whose head has arrived."""

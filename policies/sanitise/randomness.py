@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from itertools import pairwise
+from operator import add
 from typing import Final
 
 _PAIR_TEXT: Final = (
@@ -38,6 +39,9 @@ _DUMMY: Final = re.compile(
 )
 _REPEAT_SHARE: Final = 0.34
 
+_LONG_COUNT: Final = 10
+"""Signs in a row that count up or down, as in a value typed by hand; drawn ones have four at most in a million."""
+
 
 def entropy(value: str) -> float:
     """Return Shannon's entropy of the characters, bits a character."""
@@ -49,7 +53,7 @@ def is_dummy(value: str) -> bool:
     """Whether a value stands for a secret that the reader is to fill in."""
     if _DUMMY.search(value) is not None or _RUN.search(value) is not None:
         return True
-    return len(set(value)) <= max(3, min(len(value), 18) * _REPEAT_SHARE) or _sequence_share(value) > 0.5
+    return len(set(value)) <= max(3, min(len(value), 18) * _REPEAT_SHARE) or _is_counting(value)
 
 
 def is_drawn(value: str) -> bool:
@@ -64,7 +68,7 @@ def has_drawn_letters(value: str, least: int) -> bool:
     pairs = common = 0
     for word in _LETTERS.findall(value.lower()):
         pairs += len(word) - 1
-        common += sum(first + second in _PAIRS for first, second in pairwise(word))
+        common += sum(map(_PAIRS.__contains__, map(add, word, word[1:])))
     share = _COMMON_SHARE if pairs >= _MANY_PAIRS else _COMMON_SHARE_OF_FEW
     return pairs >= least and common < pairs * share
 
@@ -74,12 +78,17 @@ def digit_changes(value: str) -> int:
     return len(_DIGIT_LETTER.findall(value))
 
 
-def _sequence_share(value: str) -> float:
-    """Return which part of the value continues the alphabet or counts up, 0 to 1."""
+def _is_counting(value: str) -> bool:
+    """Whether half of a value, or a long run in it, goes on as the alphabet or as numbers do, or backwards."""
     lowered = value.lower()
-    return max(_steps(lowered), _steps("".join(filter(str.isalpha, lowered))) if digit_changes(value) > 4 else 0.0)
+    if _counts(lowered):
+        return True
+    return digit_changes(value) > 4 and _counts("".join(filter(str.isalpha, lowered)))
 
 
-def _steps(lowered: str) -> float:
-    steps = sum(ord(second) - ord(first) == 1 and first.isalnum() for first, second in pairwise(lowered))
-    return steps / (len(lowered) - 1) if len(lowered) > 7 else 0.0
+def _counts(lowered: str) -> bool:
+    if len(lowered) <= 7:
+        return False
+    signs = lowered.encode("ascii", "replace")
+    steps = bytes((second - first) & 255 for first, second in pairwise(signs))
+    return any(steps.count(step) * 2 > len(steps) or step * (_LONG_COUNT - 1) in steps for step in (b"\x01", b"\xff"))

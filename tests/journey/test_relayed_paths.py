@@ -70,7 +70,9 @@ def resident_bytes(gateway: LiveGateway) -> int:
 def test_nothing_is_relayed_by_default(echo: LiveGateway, endpoint: str, prefix: str) -> None:
     answer = ask(echo, "GET", f"{prefix}/{endpoint}")
 
-    if endpoint != "conversations":
+    if endpoint == "moderations":  # which the gateway's own detectors answer, by POST
+        assert answer.status == 405
+    elif endpoint != "conversations":
         assert (answer.status, answer.json()["error"]["code"]) == (403, "endpoint_not_allowed")
 
 

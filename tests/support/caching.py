@@ -19,6 +19,7 @@ from gateway.exchange import Exchange
 from gateway.flights.local import Flights
 from gateway.flights.settings import FlightSettings
 from gateway.upstreams.base import PlainReply, Reply
+from policies.sanitise.inspection import Inspection
 from tests.support.build import caller, chat_body, exchange
 from tests.support.clock import Clock
 
@@ -91,12 +92,19 @@ class House:
         degraded: bytes = b"",
         status: int = 200,
         alone: bool = False,
+        guarded: Reply | None = None,
+        inspection: Inspection | None = None,
+        notice: Callable[[], None] | None = None,
         **fields: Any,
     ) -> tuple[Exchange, bytes]:
-        """Carry a request through: to an answer that is there, or to `reply`. Return all that was sent."""
+        """Carry a request through: to an answer that is there, or to `reply`. Return all that was sent.
+
+        `guarded` is what the guard makes of `reply`, `notice` is called when it has seen all of that.
+        """
         opened = exchange()
         opened.headers = {b"x-tierway-cache-control": control} if control else {}
         opened.user = fields.get("user")
+        opened.inspection = inspection
         opened.request = request = read_chat(chat_body(**fields))
         opened.route = "chat"
         found, place = await self.stage.look_up(opened, caller(), request)
@@ -109,8 +117,11 @@ class House:
 
         if found is None:
             found = await (call() if place is None else self.stage.fetch(opened, request, place, call, alone=alone))
+            found = guarded or found
         opened.reply = found
         sent = await read(found)
+        if notice is not None:
+            notice()
         opened.status = status
         await opened.close()
         return opened, sent

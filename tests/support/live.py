@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self, TypeVar
 from urllib.request import urlopen
 
+from tests.support.confidential import WELL_KNOWN, places_of, secrets_of
 from tests.support.moment import PATIENCE_S
 
 COMMAND: Final = (
@@ -79,7 +80,7 @@ def relay_settings(upstream_url: str, **sections: Any) -> dict[str, Any]:
     }
 
 
-UPSTREAM_KEY: Final = "upstream-credential-0123456789abcdef"
+UPSTREAM_KEY: Final = WELL_KNOWN[0]
 """The gateway's credential at the scripted upstream: it must never reach a caller."""
 
 
@@ -106,6 +107,7 @@ class LiveGateway:
         config = [] if self.path is None else ["--config", str(self.path)]
         self._arguments = ["serve", "--port", "0", *config, *arguments]
         self._environment = _environment(environment)
+        self._secrets = {*WELL_KNOWN, *secrets_of(settings)}
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self.log: list[Log] = []
@@ -138,10 +140,15 @@ class LiveGateway:
     ) -> None:
         self.stop()
         assert not self.faults(), self.messages
+        assert not self.leaks()
 
     def faults(self) -> list[str]:
         """Return what the process said of faults of its own."""
         return [message for message in self.messages if _FAULT.search(message)]
+
+    def leaks(self) -> list[str]:
+        """Return the secrets of the settings that the process has written to its log or to standard error."""
+        return places_of(self._secrets, json.dumps(self.log), *self.messages)
 
     @property
     def api(self) -> str:

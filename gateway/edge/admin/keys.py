@@ -16,6 +16,8 @@ from gateway.domain.tier import TIERS, TierName
 from gateway.edge.current import Current
 from policies.authenticate import make_key
 from policies.effective import check_budgets
+from policies.sanitise.describing import faults
+from policies.sanitise.settings import GuardSettings
 from policies.settings import Budget, LevelSettings, Limits, Name, Patterns
 from policies.stores.keys.base import KeyExistsError, KeyRecord
 
@@ -33,6 +35,8 @@ class KeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     budgets: tuple[Budget, ...] = ()
     tiers: tuple[TierName, ...] = TIERS
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    guard: GuardSettings | None = None
+    """What is checked in its requests and answers: only more strictly than its team's and organisation's."""
 
 
 class KeyView(msgspec.Struct, kw_only=True):
@@ -50,6 +54,7 @@ class KeyView(msgspec.Struct, kw_only=True):
     budgets: tuple[Budget, ...]
     tiers: tuple[TierName, ...]
     max_output_tokens: int | None
+    guard: GuardSettings | None
 
 
 class NewKey(KeyView, kw_only=True):
@@ -80,11 +85,15 @@ async def create_key(data: KeyRequest, state: State) -> NewKey:
         budgets=data.budgets,
         tiers=data.tiers,
         max_output_tokens=data.max_output_tokens,
+        guard=data.guard,
     )
     try:
         check_budgets(rules.budgets)
     except ValueError as error:
         raise InvalidRequestError(f"{error}.", param="budgets") from error
+    fault = next(faults("guard", rules.guard), None) if rules.guard is not None else None
+    if fault is not None:
+        raise InvalidRequestError(f"{fault}.", param="guard")
     token, record = make_key(data.team, data.name, now=now, expires_at=expires_at, metadata=data.metadata, rules=rules)
     try:
         await asyncio.to_thread(current.keys.add, record)
@@ -130,6 +139,7 @@ def _view(record: KeyRecord) -> KeyView:
         budgets=record.rules.budgets,
         tiers=record.rules.tiers,
         max_output_tokens=record.rules.max_output_tokens,
+        guard=record.rules.guard,
     )
 
 

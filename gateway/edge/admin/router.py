@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from gateway.domain.errors import LoginThrottledError, NotAuthenticatedError, NotPermittedError
 from gateway.edge.admin.alerts import alerts_router
 from gateway.edge.admin.cache import cache_router
+from gateway.edge.admin.capture import capture_router
 from gateway.edge.admin.experiments import experiments_router
 from gateway.edge.admin.keys import keys_router
 from gateway.edge.admin.policy import policy_router
@@ -32,6 +33,7 @@ def admin_router() -> Router:
         route_router(),
         experiments_router(),
         cache_router(),
+        capture_router(),
     ]
     return Router("/admin", route_handlers=handlers, guards=[require_admin_key])
 

@@ -61,8 +61,8 @@ _WHOLE_BLOCKS: Final = ((0x1D400, 0x1D7FF), (0x1F100, 0x1F1AE), (0xE0000, 0xE0FF
 """Beyond the first plane whole blocks are looked at: `re` walks through ranges there one after the other."""
 
 _LONGEST_REPLACEMENT: Final = 6
-_REPLACEMENTS: Final = 2048
-"""Between two pauses; one takes about half a microsecond."""
+_REPLACEMENTS: Final = 1024
+"""Between two pauses; one takes half a microsecond to two."""
 
 _ORDINARY: Final = bytes(byte for byte in range(128) if byte in b"\t\n\r\x0c" or 32 <= byte < 127)
 

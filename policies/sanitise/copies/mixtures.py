@@ -45,7 +45,12 @@ def fold_mixtures(text: str) -> Generator[None, None, str]:
     if _OTHER.search(text) is None or _BORDER.search(text) is None:
         return text
     parts: list[str] = []
-    if sum(map(len, _LATIN.findall(text))) > sum(map(len, _OTHERS.findall(text))):
+    excess = 0
+    for start in range(0, len(text), _FOLDED_AT_ONCE):
+        part = text[start : start + _FOLDED_AT_ONCE]
+        excess += sum(map(len, _LATIN.findall(part))) - sum(map(len, _OTHERS.findall(part)))
+        yield
+    if excess > 0:
         for start in range(0, len(text), _FOLDED_AT_ONCE):
             parts.append(text[start : start + _FOLDED_AT_ONCE].translate(folding()))
             yield

@@ -73,7 +73,7 @@ _KINDS: Final[tuple[tuple[str, str, re.Pattern[str], Callable[[str, int, int], s
     ("base64", r"[0-9A-Za-z+/]{24}", _BASE64, _base64),
     ("url", r"%[0-9A-Fa-f]{2}[0-9A-Za-z._~+-]{0,8}%[0-9A-Fa-f]{2}[0-9A-Za-z._~+-]{0,8}%[0-9A-Fa-f]{2}", _ENCODED, _url),
     ("html", r"&#[xX]?[0-9A-Fa-f]{2,6};[^ \n]{0,8}&#[xX]?[0-9A-Fa-f]{2,6};", _ENTITIES, _html),
-    ("spaced", r"(?: [0-9A-Za-z.,:;'\"<>()!?-]){4} ", _SPACED, _spaced),
+    ("spaced", r"(?:^|[^0-9A-Za-z])(?:[A-Za-z] ){4}", _SPACED, _spaced),
 )
 ANCHORS: Final = tuple(
     Pattern(anchor, is_once=True, group="spaced" if kind == "spaced" else "encoded") for kind, anchor, _, _ in _KINDS
@@ -111,12 +111,18 @@ def read_segments(text: str, indices: Collection[int], run_ends: Iterable[int] =
 
 def _at(expression: re.Pattern[str], text: str, run_ends: Iterable[int]) -> Iterator[re.Match[str]]:
     for end in run_ends:
+        if not _has_two_cases(text[end - 24 : end]):
+            continue
         match = expression.match(text, end - 24)
         if match is not None and _may_be_base64(match.group()):
             yield match
 
 
 def _may_be_base64(run: str) -> bool:
-    """Whether a run has letters of both cases and no more of the signs than encoded text has; paths and slugs do."""
+    """Whether a run has no more of the signs than encoded text has; paths and slugs do."""
     signs = run.count("/") + run.count("-") + run.count("_")
-    return signs <= 1 + len(run) // 16 and not run.islower() and not run.isupper()
+    return signs <= 1 + len(run) // 16
+
+
+def _has_two_cases(run: str) -> bool:
+    return not run.islower() and not run.isupper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from math import exp, log
 from threading import Lock
 from typing import Final, Literal
@@ -16,11 +17,16 @@ from policies.sanitise.injection.context import presses
 from policies.sanitise.injection.language import is_foreign
 from policies.sanitise.injection.plain import plain
 from policies.sanitise.injection.reading import LONGEST, Reading, read
+from policies.sanitise.injection.revealed import reveal_in_steps
 from policies.sanitise.injection.rows import FAMILIES, add_up, blocks_of, runs_of
 from policies.sanitise.injection.windows import MOST, SCALES, SIZES, strongest
+from policies.sanitise.steps import finish
 
 Role = Literal["user", "tool"]
 """Who speaks: a person, or a document or tool whose text reaches the model."""
+
+_LONGEST_OTHER: Final = LONGEST // 2
+"""Bytes read at once where not all are ASCII: they take four times as long."""
 
 OVERLAP: Final = 1024
 """Bytes that two pieces of a very long text share."""
@@ -28,6 +34,9 @@ OVERLAP: Final = 1024
 _USER: Final = HEADS.index("user")
 _DOCUMENT: Final = HEADS.index("document")
 _FOREIGN: Final = HEADS.index("foreign")
+EXCERPT: Final = 320
+"""Bytes of a text that an embedding is made of: about 75 tokens of English."""
+
 _SLACK: Final = 3.0
 """Phrases of families are looked for where a text is at most this far below a threshold without them, in log odds."""
 _SECOND: Final = 0.25
@@ -42,7 +51,7 @@ _PRESSING: Final = 1.0
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
-    """Part of the plain copy of a text, in characters: `copy[start:end]`."""
+    """Part of a text as it came, in characters: `text[start:end]`. Where it was disguised, up to a thousand more."""
 
     start: int
     end: int
@@ -106,22 +115,31 @@ class Detector:
             role: `tool` is judged more strictly: nothing in a document is meant for the model.
             system: what the model was told by those who run it; empty where that is not known.
         """
+        return finish(self.steps(text, role, system))
+
+    def steps(self, text: str, role: Role = "user", system: str = "") -> Generator[None, None, Verdict]:
+        """Judge with pauses: each step takes some milliseconds at most, whatever the text."""
         if not self._heads:
             self.load()
-        copy = plain(text)
-        found = self._strongest(copy, is_document=role != "user")
+        copies = yield from reveal_in_steps(text)
+        found, copy = _NOTHING, copies[0]
+        for each in copies:
+            strongest_in = yield from self._strongest(each.text, is_document=role != "user")
+            if strongest_in.excess > found.excess:
+                found, copy = strongest_in, each
         excess = found.excess
-        if system and role == "user" and presses(copy, plain(system)):
+        if system and role == "user" and presses(copy.text, plain(system)):
             excess += _PRESSING
         is_grey = role == "user" and excess >= self._heads[_USER].grey
-        return _verdict(excess, found, is_grey=is_grey)
+        spans = tuple(Span(*copy.locate(*place)) for place in found.places)
+        return _verdict(excess, found.families, spans, is_grey=is_grey)
 
     def reconsider(self, verdict: Verdict, embedding: NDArray[np.float32]) -> Verdict:
         """Return a verdict of a text in the grey zone with what its embedding says added.
 
         Args:
             verdict: that `judge` returned for what a user said; one that is not grey is returned as it is.
-            embedding: of the same text by all-MiniLM-L6-v2, of unit length, shape (384,).
+            embedding: by all-MiniLM-L6-v2 of the text's `excerpt`, of unit length, shape (384,).
 
         Raises:
             ValueError: the embedding has another shape.
@@ -134,22 +152,24 @@ class Detector:
         opinion = float(embedding @ artefact.second[:-1] + artefact.second[-1])
         beyond = float(artefact.thresholds[_USER]) - artefact.second_threshold
         excess = verdict.excess + second_opinion(opinion) + beyond
-        return _verdict(excess, _Found(excess, verdict.families, verdict.spans), is_grey=True)
+        return _verdict(excess, verdict.families, verdict.spans, is_grey=True)
 
-    def _strongest(self, copy: str, *, is_document: bool) -> _Found:
+    def _strongest(self, copy: str, *, is_document: bool) -> Generator[None, None, _Found]:
         """Return what counts most in any piece of a text, for any head."""
         is_ascii = copy.isascii()
         raw = copy.encode("utf-8", "replace")
-        if len(raw) <= LONGEST:
+        longest = LONGEST if is_ascii else _LONGEST_OTHER
+        if len(raw) <= longest:
             return self._in_piece(raw, is_ascii=is_ascii, is_document=is_document)
         best = _NOTHING
-        for at in range(0, len(raw), LONGEST - OVERLAP):
-            begin, end = _boundary(raw, at), _boundary(raw, at + LONGEST)
+        for at in range(0, len(raw), longest - OVERLAP):
+            yield
+            begin, end = _boundary(raw, at), _boundary(raw, at + longest)
             found = self._in_piece(raw[begin:end], is_ascii=is_ascii, is_document=is_document)
             if found.excess > best.excess:
                 before = len(raw[:begin].decode("utf-8", "ignore"))
-                spans = tuple(Span(before + span.start, before + span.end) for span in found.spans)
-                best = _Found(found.excess, found.families, spans)
+                places = tuple((before + start, before + end) for start, end in found.places)
+                best = _Found(found.excess, found.families, places)
         return best
 
     def _in_piece(self, raw: bytes, *, is_ascii: bool, is_document: bool) -> _Found:
@@ -174,7 +194,7 @@ class Detector:
         excess, first, last = best
         if excess < min(0.0, self._heads[_USER].grey):
             return _Found(excess, (), ())
-        return _Found(excess, _families_in(reading, first, last), (_span_of(raw, reading, first, last),))
+        return _Found(excess, _families_in(reading, first, last), (_place_of(raw, reading, first, last),))
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -204,26 +224,37 @@ def _head_of(artefact: Artefact, index: int) -> _Head:
 
 
 class _Found(msgspec.Struct, frozen=True, gc=False):
-    """The part of a text that counts most: by how much it is beyond the threshold, and what it is."""
+    """The part of a copy that counts most: by how much it is beyond the threshold, what it is, and where."""
 
     excess: float
     families: tuple[str, ...]
-    spans: tuple[Span, ...]
+    places: tuple[tuple[int, int], ...]
 
 
 _NOTHING: Final = _Found(-99.0, (), ())
 
 
-def _verdict(excess: float, found: _Found, *, is_grey: bool) -> Verdict:
-    flagged = excess >= 0.0
+def _verdict(excess: float, families_found: tuple[str, ...], spans: tuple[Span, ...], *, is_grey: bool) -> Verdict:
     return Verdict(
-        flagged=flagged,
+        flagged=excess >= 0.0,
         score=_logistic(excess),
         is_grey=is_grey,
-        families=found.families,
-        spans=found.spans,
+        families=families_found,
+        spans=spans,
         excess=excess,
     )
+
+
+def excerpt(text: str, start: int) -> str:
+    """Return what an embedding is to be made of: what counts most, and what follows it.
+
+    So what stands around an attack does not hide it, and an embedding costs the same for texts of any length.
+
+    Args:
+        text: as it came.
+        start: where the verdict's first span starts.
+    """
+    return text[start : start + EXCERPT].encode("utf-8", "replace")[:EXCERPT].decode("utf-8", "ignore")
 
 
 def second_opinion(log_odds: float) -> float:
@@ -254,10 +285,10 @@ def _families_in(reading: Reading, first: int, last: int) -> tuple[str, ...]:
     )
 
 
-def _span_of(raw: bytes, reading: Reading, first: int, last: int) -> Span:
+def _place_of(raw: bytes, reading: Reading, first: int, last: int) -> tuple[int, int]:
     begin, end = int(reading.starts[first]), int(reading.ends[last - 1])
     before = len(raw[:begin].decode("utf-8", "ignore"))
-    return Span(before, before + len(raw[begin:end].decode("utf-8", "ignore")))
+    return before, before + len(raw[begin:end].decode("utf-8", "ignore"))
 
 
 def _logistic(value: float) -> float:

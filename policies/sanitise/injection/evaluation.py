@@ -7,13 +7,14 @@ from time import perf_counter_ns
 from typing import Any
 
 from policies.sanitise.injection.detector import Detector
-from policies.sanitise.injection.plain import plain
+from policies.sanitise.injection.revealed import reveal
 
 
 def judge_rows(rows: Iterable[Mapping[str, Any]], detector: Detector | None = None) -> Iterator[dict[str, Any]]:
     """Return for each row its `id`, `flag`, `score`, `spans`, `normalized` and `us`.
 
-    Spans are of `normalized`, the copy that is judged. `us` are microseconds spent on the row, one after the other.
+    `normalized` is what is judged: the copy, and below it what the text hides. `us` are microseconds spent on the row,
+    one after the other.
 
     Args:
         rows: with `id` and `text`; `role` is `tool` for documents, `system` the message of those who run the model.
@@ -32,6 +33,6 @@ def judge_rows(rows: Iterable[Mapping[str, Any]], detector: Detector | None = No
             "flag": verdict.flagged,
             "score": round(verdict.score, 6),
             "spans": [{"start": span.start, "end": span.end, "type": "INJECTION"} for span in verdict.spans],
-            "normalized": plain(text),
+            "normalized": "\n".join(copy.text for copy in reveal(text)),
             "us": round(spent, 1),
         }

@@ -144,18 +144,17 @@ def _add_stems(
     starts, ends = edges[::2], edges[1::2]
     lead = letters[starts]
     mine = (lead >= 128).nonzero()[0]
-    begin = starts[mine]
+    begin, lead = starts[mine], lead[mine]
     # A word of Chinese or Japanese is looked up across the characters that it was split into.
-    room = np.where((lead[mine] >= _FIRST_LEAD) & (lead[mine] <= _LAST_LEAD), len(letters), ends[mine]) - begin
-    for length in _LENGTHS:
-        fits = room >= length
-        some, at = mine[fits], begin[fits]
-        if not len(some):
-            continue
-        inside = at + length <= len(letters)
-        some, at = some[inside], at[inside]
-        found = _STEMS[((sums[at + length] - sums[at]) * inverses[some]) >> _NOTION_SHIFT]
-        notions[some] = np.where(found == _NONE, notions[some], found)
+    last = np.where((lead >= _FIRST_LEAD) & (lead <= _LAST_LEAD), len(letters), ends[mine])
+    stops = begin + _LENGTHS[:, None]
+    fits = stops <= last
+    hashes = (sums.take(stops, mode="clip") - sums[begin]) * inverses[mine]
+    found = _STEMS.take(hashes >> _NOTION_SHIFT)
+    listed = fits & (found != _NONE)
+    longest = len(_LENGTHS) - 1 - listed[::-1].argmax(axis=0)
+    is_listed = listed.any(axis=0)
+    notions[mine[is_listed]] = found[longest[is_listed], is_listed.nonzero()[0]]
 
 
 def _thinned(reading: Reading, letters: NDArray[np.uint8]) -> Reading:
@@ -177,7 +176,7 @@ def hash_of(raw: bytes) -> int:
     return total * int(_MIX) & _MASK
 
 
-def _tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[int, ...]]:
+def _tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]:
     """Return the notions of whole words and of beginnings by hash, and the lengths that beginnings have."""
     whole = np.full(1 << NOTION_BITS, _NONE, np.uint8)
     stems = whole.copy()
@@ -190,7 +189,7 @@ def _tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[int, ...]]:
             (stems if is_stem else whole)[hash_of(raw) >> (32 - NOTION_BITS)] = ord(letter)
             if is_stem:
                 lengths.add(len(raw))
-    return whole, stems, tuple(sorted(lengths))
+    return whole, stems, np.array(sorted(lengths))
 
 
 def _is_beginning(raw: bytes) -> bool:

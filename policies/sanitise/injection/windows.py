@@ -57,6 +57,7 @@ def _scales() -> NDArray[np.float32]:
 SCALES: Final = _scales()
 """Row 0 for sentences, row 1 for all other sizes; shape (2, words + 1)."""
 
+_OF_SENTENCES: Final = SCALES[0]
 _ROOTS: Final[list[float]] = SCALES[1, : SIZES[-1] + 1].tolist()
 
 
@@ -72,8 +73,10 @@ def strongest(
         sizes: how many of `SIZES` are looked at.
     """
     count = len(sums) - 1
-    edges = np.append(opens, count)
-    margins = (sums[edges[1:]] - sums[opens]) * SCALES[0].take(edges[1:] - opens)
+    edges = np.empty(len(opens) + 1, np.int64)
+    edges[:-1], edges[-1] = opens, count
+    at_edges = sums.take(edges)
+    margins = (at_edges[1:] - at_edges[:-1]) * _OF_SENTENCES.take(edges[1:] - edges[:-1])
     top = int(margins.argmax())
     best, first, last, number = float(margins[top]) + levels[0], int(opens[top]), int(edges[top + 1]), len(opens)
     for index in range(1, sizes):

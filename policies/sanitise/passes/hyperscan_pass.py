@@ -15,7 +15,7 @@ from policies.sanitise.passes.pattern import CrowdedError, Pattern
 class HyperscanPass:
     """See `MultiPattern`. May be shared by threads: each has its own scratch space.
 
-    Neighbours of one `group` become one database. Literals, long classes and short classes are matched by different
+    Patterns of one `group` become one database. Literals, long classes and short classes are matched by different
     machines; 1,300 patterns of all sorts in one database take three times as long as the same in four.
 
     Args:
@@ -24,8 +24,8 @@ class HyperscanPass:
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._databases: list[Any] = []
-        numbered = groupby(enumerate(patterns), key=lambda item: item[1].group)
-        for _, members in numbered:
+        numbered = sorted(enumerate(patterns), key=_group)
+        for _, members in groupby(numbered, key=_group):
             self._databases.append(_compile(list(members)))
         self._scratches = threading.local()
 
@@ -45,6 +45,10 @@ class HyperscanPass:
         if own is None:
             own = self._scratches.own = [hyperscan.Scratch(database) for database in self._databases]
         return own
+
+
+def _group(numbered: tuple[int, Pattern]) -> str:
+    return numbered[1].group
 
 
 def _compile(members: list[tuple[int, Pattern]]) -> Any:

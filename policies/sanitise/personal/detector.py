@@ -45,7 +45,7 @@ class PersonalRules:
         self.patterns: list[Pattern] = [_NUMBER_ANCHOR]
         self._finders: list[tuple[str, float, _Find]] = []
         for rule, score, expression, find in _PLAIN:
-            self.patterns.append(Pattern(expression, group="wallets" if find is find_old else "personal"))
+            self.patterns.append(Pattern(expression, group="numbers" if find is find_old else "personal"))
             self._finders.append((rule, score, find))
         for each in LETTERED:
             self.patterns.append(Pattern(each.anchor, group="lettered"))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from policies.sanitise.redaction.placeholder import beginning, longest_placeholder, whole
+from policies.sanitise.redaction.placeholder import begins_at, longest_placeholder, placeholders
 from policies.sanitise.redaction.redactor import Vault
 
 Place = Literal["text", "json"]
@@ -29,8 +29,7 @@ class Restorer:
 
     def __init__(self, vault: Vault, place: Place = "text") -> None:
         self._values = vault.values
-        self._whole = whole(vault.suffix)
-        self._suffix = re.compile(re.escape(vault.suffix), re.IGNORECASE)
+        self._suffix = vault.suffix
         self._write: Callable[[str], str] = _in_json if place == "json" else str
         self.restored = 0
         self.invented = 0
@@ -42,7 +41,7 @@ class Restorer:
             return self._count_leftovers(text)
         parts: list[str] = []
         position = 0
-        for match in self._whole.finditer(text):
+        for match in placeholders(text, self._suffix):
             parts += (self._count_leftovers(text[position : match.start()]), self._value(match))
             position = match.end()
         return "".join([*parts, self._count_leftovers(text[position:])])
@@ -57,7 +56,7 @@ class Restorer:
 
     def _count_leftovers(self, text: str) -> str:
         if self._values and len(text) > 4:
-            self.unrestored += sum(1 for _ in self._suffix.finditer(text))
+            self.unrestored += text.casefold().count(self._suffix)
         return text
 
 
@@ -72,7 +71,7 @@ class StreamRestorer:
 
     def __init__(self, vault: Vault, place: Place = "text") -> None:
         self.restorer = Restorer(vault, place)
-        self._beginning = beginning(vault.suffix)
+        self._suffix = vault.suffix
         self._longest = longest_placeholder(vault.suffix)
         self._is_idle = not vault.values
         self._held = ""
@@ -98,8 +97,7 @@ class StreamRestorer:
 
     def _cut(self, text: str) -> int:
         """Return where what may become a placeholder begins, the text's length if nothing may."""
-        match = self._beginning.search(text, max(0, len(text) - self._longest))
-        return len(text) if match is None else match.start()
+        return begins_at(text, self._suffix, max(0, len(text) - self._longest))
 
 
 def _in_json(value: str) -> str:

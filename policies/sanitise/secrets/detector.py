@@ -10,6 +10,8 @@ from policies.sanitise.passes.pattern import Pattern
 from policies.sanitise.randomness import entropy, has_drawn_letters, is_dummy
 from policies.sanitise.secrets.assignments import ANCHORS, judge_assignment
 from policies.sanitise.secrets.catalogue import Format, Vendors, read_formats, read_vendors
+from policies.sanitise.secrets.marked import ANCHOR as ANCHOR_OF_MARKED
+from policies.sanitise.secrets.marked import find_marked
 from policies.sanitise.secrets.structures import STRUCTURES
 from policies.sanitise.secrets.vendors import judge_vendor
 
@@ -32,13 +34,13 @@ class SecretRules:
     Args:
         formats: tokens known by their form; those of the catalogue if None.
         vendors: services known by name; those of the catalogue if None.
-        has_assignments: whether values are judged by the name they are given.
+        has_unlisted: whether what no list names is judged too: values by their names, tokens by marks.
     """
 
     name = "secrets"
 
     def __init__(
-        self, formats: Sequence[Format] | None = None, vendors: Vendors | None = None, *, has_assignments: bool = True
+        self, formats: Sequence[Format] | None = None, vendors: Vendors | None = None, *, has_unlisted: bool = True
     ) -> None:
         self.patterns: list[Pattern] = []
         self._judges: list[_Judge] = []
@@ -46,6 +48,10 @@ class SecretRules:
             self._add(Pattern(each.shape.anchor, group="formats"), _by_form(each))
         for structure in STRUCTURES:
             self._add(structure.anchor, _by_structure(structure.name, structure.find))
+        if has_unlisted:
+            for anchor in ANCHORS:
+                self._add(anchor, judge_assignment)
+            self._add(ANCHOR_OF_MARKED, _by_mark)
         known = read_vendors() if vendors is None else vendors
         for names, is_distinct in ((known.distinct, True), (known.ambiguous, False)):
             for name in names:
@@ -53,8 +59,6 @@ class SecretRules:
                     Pattern(name.replace(".", r"\."), is_caseless=True, group="vendors"),
                     _by_vendor(name, is_distinct=is_distinct),
                 )
-        for anchor in ANCHORS if has_assignments else ():
-            self._add(anchor, judge_assignment)
 
     def judge(self, text: str, index: int, end: int) -> Finding | None:
         """Return what a match of `patterns[index]` that ended at `end` amounts to."""
@@ -90,6 +94,11 @@ def _by_structure(name: str, find: Callable[[str, int], tuple[int, int] | None])
         return None if place is None else (name, *place, 0.85)
 
     return judge
+
+
+def _by_mark(text: str, end: int) -> _Found | None:
+    place = find_marked(text, end)
+    return None if place is None else ("marked_token", *place, 0.6)
 
 
 def _by_vendor(name: str, *, is_distinct: bool) -> _Judge:

@@ -1,4 +1,4 @@
-"""Fits the second opinion: logistic regression on embeddings of whole texts, for what users say."""
+"""Fits the second opinion: logistic regression on embeddings of what counts most in what users say."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from tokenizers import Tokenizer
 
 from policies.sanitise.injection.artefact import EMBEDDING, HEADS
-from policies.sanitise.injection.detector import second_opinion
+from policies.sanitise.injection.detector import excerpt, second_opinion
 from policies.sanitise.training.corpus import TOOL, Sample, grams
 from policies.sanitise.training.fitting import weights_of
 from policies.sanitise.training.folds import LEFT_OUT
 
 TOKENS: Final = 256
-"""Tokens of a text that are embedded, as the shared embedder cuts them."""
+"""The most that the shared embedder reads. Few excerpts have as many."""
 
 _PENALTY: Final = 30.0
 
@@ -30,15 +30,18 @@ class Opinions:
 
     Args:
         samples: all texts; documents are passed over.
+        begins: the character of each text that its strongest stretch begins with.
         folder: of the embedder: `model.onnx` and `tokenizer.json`.
     """
 
-    def __init__(self, samples: Sequence[Sample], folder: Path) -> None:
+    def __init__(self, samples: Sequence[Sample], begins: NDArray[np.int64], folder: Path) -> None:
         self._count = len(samples)
         wanted = [s.role != TOOL and s.key.startswith(("inj-", "own")) for s in samples]
         self._mine = np.array(wanted).nonzero()[0]
         self._texts = list(compress(samples, wanted))
-        self._vectors = embed([sample.text for sample in self._texts], folder)
+        starts = begins[self._mine].tolist()
+        excerpts = [excerpt(sample.text, start) for sample, start in zip(self._texts, starts, strict=True)]
+        self._vectors = embed(excerpts, folder)
         self._attack = np.array([sample.is_attack for sample in self._texts])
         self._fitted = np.array([sample.may_be_fitted for sample in self._texts])
         self._weights = weights_of(samples, HEADS.index("user"))[self._mine]

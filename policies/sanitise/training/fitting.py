@@ -12,8 +12,8 @@ from scipy import sparse  # type: ignore[import-untyped, import-not-found, unuse
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from policies.sanitise.injection.artefact import HEADS, USED
-from policies.sanitise.injection.plain import plain
 from policies.sanitise.injection.reading import LONGEST, Reading, read
+from policies.sanitise.injection.revealed import reveal
 from policies.sanitise.injection.rows import BLOCKS, NOTIONS, ROWS, rows_of
 from policies.sanitise.injection.windows import SCALES, SIZES, stretches
 from policies.sanitise.training.corpus import TOOL, Sample
@@ -47,6 +47,7 @@ class Evidence(msgspec.Struct):
         size: index in `SIZES` of each, (s,).
         planted: which stretches hold the part that is an attack; all of a text's where that is not known, (s,).
         counts: stretches of each text, (n,).
+        begins: the character of the copy that each stretch begins with, (s,).
     """
 
     matrix: sparse.csr_matrix
@@ -54,13 +55,14 @@ class Evidence(msgspec.Struct):
     size: NDArray[np.int64]
     planted: NDArray[np.bool_]
     counts: NDArray[np.int64]
+    begins: NDArray[np.int64]
 
 
 def gather(samples: Sequence[Sample]) -> Evidence:
     """Return what the detector sees of texts, by the code that serves."""
-    columns, lengths, values, text, sizes, planted, counts = [], [], [], [], [], [], []
+    columns, lengths, values, text, sizes, planted, counts, begins_at = [], [], [], [], [], [], [], []
     for index, sample in enumerate(samples):
-        copy = plain(sample.text)
+        copy = reveal(sample.text)[0].text
         reading = read(copy.encode("utf-8", "replace")[:LONGEST], is_ascii=copy.isascii())
         rows, at = rows_of(reading)
         order = np.argsort(at, kind="stable")
@@ -74,19 +76,36 @@ def gather(samples: Sequence[Sample]) -> Evidence:
         sizes.append(size)
         planted.append(_holding(sample, copy, reading, firsts, lasts))
         counts.append(len(firsts))
+        begins_at.append(_characters(copy, np.append(reading.starts, 0)[firsts]))  # a text without words has one too
     number = np.concatenate(lengths)
     ends = np.concatenate(([0], np.cumsum(number)))
     entries = np.repeat(np.concatenate(values), number)
     matrix = sparse.csr_matrix((entries, np.concatenate(columns).astype(np.int32), ends), shape=(len(number), ROWS))
     matrix.sum_duplicates()
-    return Evidence(matrix, np.concatenate(text), np.concatenate(sizes), np.concatenate(planted), np.array(counts))
+    return Evidence(
+        matrix=matrix,
+        text=np.concatenate(text),
+        size=np.concatenate(sizes),
+        planted=np.concatenate(planted),
+        counts=np.array(counts),
+        begins=np.concatenate(begins_at),
+    )
+
+
+def _characters(copy: str, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return places in bytes of UTF-8 as places in characters."""
+    if copy.isascii():
+        return places
+    raw = np.frombuffer(copy.encode("utf-8", "replace"), np.uint8)
+    found: NDArray[np.int64] = np.cumsum(raw & 0xC0 != 0x80)[places] - 1
+    return found
 
 
 def _holding(
     sample: Sample, copy: str, reading: Reading, firsts: NDArray[np.int64], lasts: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Tell which stretches hold at least half of what is planted, or are filled by it by at least half."""
-    payload = plain(sample.payload)
+    payload = reveal(sample.payload)[0].text
     where = copy.find(payload) if payload else -1
     if where < 0:
         return np.ones(len(firsts), np.bool_)
@@ -111,16 +130,32 @@ def margins(evidence: Evidence, head: Head) -> NDArray[np.float64]:
     return found
 
 
-def highest(evidence: Evidence, head: Head, index: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return for each text the largest log odds of the stretches that a head looks at, and how many those are."""
+class Highest(msgspec.Struct):
+    """For each text the stretch that a head gives the largest log odds, of those that it looks at.
+
+    Attributes:
+        margin: the log odds, (n,).
+        number: how many stretches are looked at, (n,).
+        begins: the character of the copy that the stretch begins with, (n,).
+    """
+
+    margin: NDArray[np.float64]
+    number: NDArray[np.int64]
+    begins: NDArray[np.int64]
+
+
+def highest(evidence: Evidence, head: Head, index: int) -> Highest:
+    """Return the highest stretches of all texts."""
     looked = evidence.size < USED[index]
     margin = np.where(looked, margins(evidence, head), -np.inf)
     starts = np.concatenate(([0], np.cumsum(evidence.counts)))
-    best = np.full(len(evidence.counts), -99.0)
     number = np.add.reduceat(np.append(looked, False).astype(np.int64), starts[:-1]) * (evidence.counts > 0)
     some = (evidence.counts > 0).nonzero()[0]
-    best[some] = np.maximum.reduceat(margin, starts[some])
-    return best, number
+    found = Highest(np.full(len(evidence.counts), -99.0), number, np.zeros(len(evidence.counts), np.int64))
+    found.margin[some] = np.maximum.reduceat(margin, starts[some])
+    top = np.lexsort((margin, evidence.text))[starts[some + 1] - 1]  # a text's stretches stand side by side
+    found.begins[some] = evidence.begins[top]
+    return found
 
 
 def fit(evidence: Evidence, samples: Sequence[Sample], chosen: NDArray[np.bool_], index: int) -> Head:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,13 +49,13 @@ def out_of_language(samples: Sequence[Sample], evidence: Evidence) -> NDArray[np
     own = np.array([sample.kind == "languages" for sample in samples])
     for group in LANGUAGES:
         held = own & np.array([sample.language in group for sample in samples])
-        best, _ = highest(evidence, fit(evidence, samples, fitted & ~held, index), index)
-        scores[held] = best[held]
+        best = highest(evidence, fit(evidence, samples, fitted & ~held, index), index)
+        scores[held] = best.margin[held]
     head = fit(evidence, samples, fitted, index)
     head.weights[:NOTIONS] = 0.0
-    best, _ = highest(evidence, head, index)
+    best = highest(evidence, head, index)
     ordinary = ~own & ~np.array([sample.is_attack for sample in samples])
-    scores[ordinary] = best[ordinary]
+    scores[ordinary] = best.margin[ordinary]
     return scores
 
 
@@ -64,14 +65,32 @@ def _echoes(samples: Sequence[Sample], held: NDArray[np.bool_]) -> NDArray[np.bo
     return np.array([s.source.startswith(OWN) and not grams(s.text, _ECHO).isdisjoint(seen) for s in samples])
 
 
-def out_of_source(samples: Sequence[Sample], evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the log odds of each public text for each head, and its number of stretches, both (heads, n).
+class Scores(msgspec.Struct):
+    """What weights say of public texts that saw neither their sources nor a copy of them.
+
+    Attributes:
+        margins: log odds, (heads, n); NaN for texts that no fold leaves out.
+        numbers: of the stretches that they are the largest of, (heads, n).
+        begins: the character of the copy that the user head's stretch begins with, (n,); 0 for the others.
+    """
+
+    margins: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    begins: NDArray[np.int64]
+
+
+def out_of_source(samples: Sequence[Sample], evidence: Evidence) -> Scores:
+    """Return the scores of each public text for each head but that for other languages.
 
     Attacks of other sources that share a run of eight words with one that is left out are left out as well, and so is
-    what this project wrote where it shares six with any text that is. Texts that no fold leaves out are NaN.
+    what this project wrote where it shares six with any text that is.
     """
-    scores = np.full((HEADS.index("foreign"), len(samples)), np.nan)
-    numbers = np.zeros(scores.shape, np.int64)
+    heads = HEADS.index("foreign")
+    found = Scores(
+        np.full((heads, len(samples)), np.nan),
+        np.zeros((heads, len(samples)), np.int64),
+        np.zeros(len(samples), np.int64),
+    )
     fitted = np.array([sample.may_be_fitted for sample in samples])
     attack = np.array([sample.is_attack for sample in samples])
     runs = [grams(sample.text) if sample.is_attack else set() for sample in samples]
@@ -79,8 +98,10 @@ def out_of_source(samples: Sequence[Sample], evidence: Evidence) -> tuple[NDArra
         held = np.array([sample.source.startswith(names) for sample in samples])
         seen: set[int] = set().union(*(runs[at] for at in (held & attack).nonzero()[0]))
         copies = np.array([not run.isdisjoint(seen) for run in runs]) | _echoes(samples, held)
-        for index in range(HEADS.index("foreign")):
-            head = fit(evidence, samples, fitted & ~held & ~copies, index)
-            best, numbers[index] = highest(evidence, head, index)
-            scores[index, held] = best[held]
-    return scores, numbers
+        for index in range(heads):
+            best = highest(evidence, fit(evidence, samples, fitted & ~held & ~copies, index), index)
+            found.numbers[index] = best.number
+            found.margins[index, held] = best.margin[held]
+            if HEADS[index] == "user":
+                found.begins[held] = best.begins[held]
+    return found

@@ -42,12 +42,13 @@ def main() -> None:
     samples = read_public(chosen.data) + write_own(SEED)
     evidence = gather(samples)
     rows = Rows(samples)
-    scores, numbers = out_of_source(samples, evidence)
-    scores -= np.array(PER_NUMBER)[: len(scores), None] * np.log(np.clip(numbers, 1, MOST))
+    unseen = out_of_source(samples, evidence)
+    scores = unseen.margins
+    scores -= np.array(PER_NUMBER)[: len(scores), None] * np.log(np.clip(unseen.numbers, 1, MOST))
     foreign = out_of_language(samples, evidence)
     limits = np.append(thresholds(scores, rows), foreign_threshold(foreign, samples, rows))
     grey = _grey(scores, rows, limits)
-    opinions = Opinions(samples, chosen.embedder)
+    opinions = Opinions(samples, unseen.begins, chosen.embedder)
     second = np.where(scores[0] >= grey[0], scores[0] + opinions.out_of_source(), -np.inf)
     both = np.stack((second, scores[1]))
     second_limit = thresholds(both, rows)[0]

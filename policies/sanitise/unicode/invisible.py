@@ -45,8 +45,8 @@ _NAMES: Final = (
 _RULES: Final = tuple((name, re.compile(f"[{members}]")) for name, members in _NAMES)
 _ISOLATES: Final = frozenset("\u2066\u2067\u2068\u2069")
 _HARMLESS: Final = frozenset("\u200e\u200f\u061c")
-_RUNS: Final = 512
-"""Judged between two pauses, at two microseconds each."""
+_RUNS: Final = 192
+"""Judged between two pauses, at two to ten microseconds each."""
 
 _MOST_FINDINGS: Final = 1_024
 """What follows is one more finding, `crowded`, to the end of the text."""

@@ -24,7 +24,7 @@ LEET_ANCHOR: Final = Pattern(
     r"[013457@$][a-z][a-z0-9@$]{0,10} [a-z]{0,4}[013457@$]{1,2}[a-z]",
     is_caseless=True,
     is_once=True,
-    group="spelling",
+    group="encoded",
 )
 """Two words in a row with digits before letters."""
 
@@ -46,6 +46,11 @@ def find_leet(text: str) -> list[Place]:
     if len(found) < _LEAST_WORDS or len(found) < min(_MOST_WORDS, _LEAST_SHARE * sum(1 for _ in _WORD.finditer(text))):
         return []
     return found
+
+
+def without_leet(text: str) -> str:
+    """Return a text with letters for the digits that stand for them in leet, numbers among them."""
+    return text.translate(_DIGITS)
 
 
 def find_hidden(segments: Iterable[Segment]) -> list[Place]:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from cache.backends.memory import MemoryBackend
 from cache.base import Selection, number_of
 from cache.exact import About, ExactCache

@@ -15,6 +15,7 @@ from gateway.upstreams.base import PlainReply
 from router.base import Decision, Grounds
 from tests.support.attempting import Stream, plain
 from tests.support.build import caller, chat_request, exchange
+from tests.support.guarded import MAIL, inspection_of
 
 SHADOW = ShadowSettings(model="new", share=1.0)
 GROUNDS = Grounds(
@@ -99,6 +100,17 @@ async def test_an_answer_is_offered_to_the_shadow_with_its_text() -> None:
 
     (waiting,) = list(observation.experiments.shadows[0]._waiting._queue)  # type: ignore[attr-defined]
     assert (waiting.text, waiting.routed_model) == ("Paris", "old")
+
+
+async def test_an_answer_in_which_the_guard_put_something_back_is_shown_to_no_judge() -> None:
+    observation = observing(Memory(), experiments=ExperimentSettings(shadows=(SHADOW,)))
+    stream = Stream()
+    opened = ended(reply=plain(), inspection=inspection_of(masked=[("email", MAIL)]))
+
+    observation.take(opened)
+
+    assert observation.experiments.shadows[0]._waiting.empty()
+    assert observation.follow(opened, stream) is stream
 
 
 async def test_a_stream_is_kept_only_where_a_shadow_wants_it() -> None:

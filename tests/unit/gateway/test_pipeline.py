@@ -16,6 +16,7 @@ from gateway.continuity import Continuity
 from gateway.domain.caller import Caller
 from gateway.domain.chat import read_chat
 from gateway.domain.errors import (
+    AnswerRejectedError,
     BudgetExhaustedError,
     DeadlineExceededError,
     GatewayError,
@@ -46,12 +47,14 @@ from policies.base import Reservation
 from policies.effective import PolicyBook
 from policies.fair_queue import AT_ONCE
 from policies.meters import NOTHING, Demand
+from policies.sanitise.inspection import Inspection
 from policies.settings import Budget, Limits, OrganisationSettings, UserSettings
 from policies.stores.holds.base import Granted
 from router.base import Choice, Question
 from router.settings import RetrySettings, RouterSettings
 from router.tiers import Router
 from tests.support.build import caller, chat_body, exchange, patience, stored_responses
+from tests.support.guarded import MAIL, inspection_of, placeholder
 
 USAGE = Usage(input_tokens=10, output_tokens=5)
 BROKEN = RuntimeError("broken")
@@ -73,13 +76,22 @@ class Authenticator:
         return self._outcome
 
 
-class Sanitiser:
-    def __init__(self, error: Exception | None = None) -> None:
-        self._error = error
+class Guard:
+    """Lets requests pass, or gives what a test wants in their place."""
 
-    def check(self, request: ModelRequest) -> None:
+    def __init__(
+        self,
+        error: Exception | None = None,
+        instead: ModelRequest | None = None,
+        inspection: Inspection | None = None,
+    ) -> None:
+        self._error, self._instead, self._inspection = error, instead, inspection
+
+    async def check(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
         if self._error:
             raise self._error
+        exchange.inspection = self._inspection
+        return self._instead or request
 
 
 class Limiter:
@@ -256,7 +268,7 @@ class House:
         cache = parts.pop("cache", None)
         self.pipeline = Pipeline(
             authenticator=self.authenticator,
-            sanitiser=parts.pop("sanitiser", Sanitiser()),
+            guard=parts.pop("guard", Guard()),
             limiter=self.limiter,
             router=Router(
                 RouterSettings(tiers=tiers, retries=RetrySettings(attempts=0)), strategy, models, {"alias": "a"}
@@ -357,8 +369,34 @@ async def test_a_broken_body_is_refused_before_anything_is_reserved() -> None:
     assert house.limiter.reserved == 0
 
 
+async def test_what_was_replaced_is_put_back_in_the_answer() -> None:
+    inspection = inspection_of()
+    mark = placeholder(inspection, "email", MAIL)
+    first = Upstream("first", plain(ANSWER.replace(b"ok", mark.encode())))
+
+    _, reply = await House(first=first, guard=Guard(inspection=inspection)).ask()
+
+    assert isinstance(reply, PlainReply)
+    assert reply.body == ANSWER.replace(b"ok", MAIL.encode())
+
+
+async def test_an_answer_that_is_blocked_is_paid_for() -> None:
+    inspection = inspection_of(output={"pii": "block"})
+    house = House(
+        first=Upstream("first", plain(ANSWER.replace(b"ok", MAIL.encode()))), guard=Guard(inspection=inspection)
+    )
+    opened = exchange()
+
+    with pytest.raises(AnswerRejectedError):
+        await house.run(opened, chat_body(model="a"))
+    await opened.close()
+
+    assert opened.usage == USAGE
+    assert opened.cost_microusd
+
+
 async def test_a_rejected_prompt_reserves_nothing() -> None:
-    house = House(sanitiser=Sanitiser(PromptRejectedError("no")))
+    house = House(guard=Guard(PromptRejectedError("no")))
 
     _, error = await house.refusal()
 
@@ -389,7 +427,7 @@ async def test_an_unknown_model_is_refused_before_anything_is_reserved() -> None
     ("parts", "stage"),
     [
         ({"caller": BROKEN}, "authentication"),
-        ({"sanitiser": Sanitiser(BROKEN)}, "guard"),
+        ({"guard": Guard(BROKEN)}, "guard"),
         ({"limiter": Limiter(BROKEN)}, "limits"),
     ],
 )

@@ -22,6 +22,8 @@ from gateway.settings import (
     schema,
 )
 from gateway.upstreams.settings import EchoUpstream, OpenAIUpstream
+from policies.effective import guard_of
+from policies.settings import LevelSettings, TeamSettings
 
 ROOT = Path(__file__).parents[3]
 SECRET = "sk-tw-0123456789abcdef"
@@ -434,3 +436,36 @@ def test_what_points_nowhere_or_is_too_short_is_refused(text: bytes, where: str)
 )
 def test_policy_that_makes_no_sense_is_refused_by_its_path(path: str, value: Any, where: str) -> None:
     assert problem(changed(path, value)).startswith(f"{where}: ")
+
+
+def test_the_guard_at_the_top_is_the_organisations() -> None:
+    settings = parse(changed("guard", {"input": {"pii": "flag"}}), {})
+
+    assert settings.organisation.guard is not None
+    assert settings.organisation.guard.input == settings.guard.input
+    assert settings.guard.input.pii == "flag"
+
+
+def test_the_organisation_may_have_its_guard_in_its_own_section() -> None:
+    settings = parse(changed("organisation.guard", {"input": {"pii": "flag"}}), {})
+
+    assert settings.organisation.guard is not None
+    assert settings.organisation.guard.input.pii == "flag"
+
+
+def test_a_guard_in_two_places_is_refused() -> None:
+    tree = yaml.safe_load(changed("guard", {"restore": False}))
+    tree["organisation"]["guard"] = {"restore": True}
+
+    assert problem(yaml.safe_dump(tree).encode()).startswith("organisation.guard: ")
+
+
+def test_an_action_that_is_none_is_refused_by_its_path() -> None:
+    assert problem(changed("guard", {"input": {"pii": "off"}})).startswith("guard.input.pii: ")
+
+
+@pytest.mark.parametrize("said", ["flag", {"action": "flag", "roots": ["/srv"]}])
+def test_what_tools_are_asked_may_be_an_action_or_a_mapping(said: object) -> None:
+    settings = parse(changed("guard", {"tool_arguments": said}), {})
+
+    assert guard_of(settings.organisation, TeamSettings(), LevelSettings()).tools.action == "flag"

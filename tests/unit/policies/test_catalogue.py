@@ -4,15 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from policies.catalogue import build_sanitiser, open_key_store
-from policies.sanitise.size import PromptSize
-from policies.settings import GuardSettings
+from policies.catalogue import open_key_store
 from policies.stores.keys.base import KeyRecord
 from policies.stores.keys.memory import MemoryKeyStore
-
-
-def test_the_policies_are_built_from_their_settings() -> None:
-    assert isinstance(build_sanitiser(GuardSettings()), PromptSize)
 
 
 def test_keys_may_be_kept_in_memory() -> None:

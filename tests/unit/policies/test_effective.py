@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -490,3 +491,24 @@ def test_budgets_of_different_windows_and_zones_may_stand_beside_each_other() ->
 )
 def test_windows_have_names(window: Window | None, name: str) -> None:
     assert window_name(window) == name
+
+
+def test_keys_of_which_the_levels_say_the_same_share_a_plan_of_the_guard() -> None:
+    tree = {"guard": {"input": {"pii": "flag"}}, "teams": {"a": {}, "b": {"guard": {"input": {"pii": "block"}}}}}
+    book = PolicyBook(msgspec.convert(tree, OrganisationSettings))
+
+    plans = [book.of_key(team, key).guard for team, key in (("a", "x"), ("a", "y"), ("b", "z"))]
+
+    assert plans[0] is plans[1]
+    assert [plan.input.pii for plan in plans] == ["flag", "flag", "block"]
+
+
+def test_a_stored_key_tightens_its_guard() -> None:
+    rules = {("a", "k"): msgspec.convert({"guard": {"input": {"pii": "block"}}}, LevelSettings)}
+    book = PolicyBook(msgspec.convert({"guard": {"input": {"pii": "flag"}}}, OrganisationSettings), rules)
+
+    assert book.of_key("a", "k").guard.input.pii == "block"
+
+
+def test_where_nobody_speaks_of_the_guard_it_is_idle() -> None:
+    assert PolicyBook(OrganisationSettings()).of_key("a", "k").guard.is_idle

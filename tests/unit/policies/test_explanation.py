@@ -96,3 +96,15 @@ def test_rules_of_a_stored_key_are_its_own_word() -> None:
 
     assert found.has_own_word
     assert [limit.level for limit in found.limits] == ["key 'search/stored'"]
+
+
+def test_what_the_guard_does_is_explained() -> None:
+    found = explained(guard={"input": {"pii": "flag"}}, team={"guard": {"input": {"pii": "redact"}}})
+
+    assert rules(found, "guard.input.pii") == [("redact", "team 'search'")]
+    assert rules(found, "guard.tool_results.pii") == [("redact", "team 'search'")]
+    assert rules(found, "guard.input.secrets") == []
+
+
+def test_a_guard_that_looks_for_nothing_is_not_explained() -> None:
+    assert [rule.name for rule in explained().rules if rule.name.startswith("guard")] == []

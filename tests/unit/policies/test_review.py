@@ -128,3 +128,28 @@ def test_a_grant_to_a_team_does_not_reach_its_keys() -> None:
             "holds too"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        (organisation(guard={"patterns": {"x": "("}}), "guard.patterns.x: "),
+        (one_team(team={"guard": {"patterns": {"x": "("}}}), "organisation.teams.search.guard.patterns.x: "),
+        (one_team(key={"guard": {"patterns": {"x": "("}}}), "organisation.teams.search.keys[0].guard.patterns.x: "),
+    ],
+)
+def test_a_pattern_of_the_guard_that_cannot_be_used_is_a_fault(settings: OrganisationSettings, path: str) -> None:
+    assert [fault[: len(path)] for fault in faults(settings)] == [path]
+
+
+def test_a_milder_action_of_the_guard_below_a_stricter_one_is_told() -> None:
+    settings = one_team(guard={"input": {"pii": "block"}}, key={"guard": {"input": {"pii": "flag"}}})
+
+    path = "organisation.teams.search.keys[0].guard.input.pii"
+    assert list(cautions(settings)) == [f"{path}: 'flag' has no effect, as 'block' of a higher level holds too"]
+
+
+def test_a_granted_milder_action_of_the_guard_is_not_told() -> None:
+    settings = one_team(guard={"input": {"pii": "block"}}, team={"guard": {"input": {"pii": "flag"}}}, grants=["guard"])
+
+    assert list(cautions(settings)) == []

@@ -11,8 +11,10 @@ from gateway.domain.chat import read_chat
 from gateway.domain.errors import InvalidRequestError, NotCachedError
 from gateway.exchange import Exchange
 from gateway.upstreams.base import PlainReply, Reply
+from policies.sanitise.inspection import Verdict
 from tests.support.build import caller, chat_body, exchange
 from tests.support.caching import DONE, WHOLE, House, Stream, answer, chunk, come_true, read, said
+from tests.support.guarded import inspection_of
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -59,6 +61,61 @@ async def test_answers_that_are_not_whole_are_not_kept(reply: Reply, reason: str
 
     assert opened.hit is None
     assert house.stage.unkept == {reason: 1}
+
+
+async def test_what_the_guard_found_something_in_before_is_not_kept() -> None:
+    house = House()
+    inspection = inspection_of(output={"pii": "flag"})
+    inspection.note(Verdict(detector="pii", rule="email", action="flag", direction="input"))
+
+    await house.ask(inspection=inspection)
+    opened, _ = await house.ask(inspection=inspection_of(output={"pii": "flag"}))
+
+    assert opened.hit is None
+    assert house.stage.unkept == {"flagged": 1}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_what_the_guard_found_something_in_afterwards_is_forgotten(*, alone: bool) -> None:
+    house = House()
+    inspection = inspection_of(output={"pii": "flag"})
+    verdict = Verdict(detector="pii", rule="email", action="flag", direction="output")
+
+    await house.ask(inspection=inspection, alone=alone, notice=lambda: inspection.note(verdict))
+    opened, _ = await house.ask(inspection=inspection_of(output={"pii": "flag"}))
+
+    assert opened.hit is None
+    assert house.stage.unkept == {"flagged": 1}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_what_is_kept_is_the_answer_before_the_guard(*, alone: bool) -> None:
+    house = House()
+
+    await house.ask(guarded=answer(content="Something else."), alone=alone)
+    _, sent = await house.ask()
+
+    assert said(sent) == "Hello there."
+
+
+async def test_a_request_with_placeholders_meets_no_answer() -> None:
+    house = House()
+    inspection = inspection_of(input={"pii": "redact"})
+    inspection.note(Verdict(detector="pii", rule="email", action="redact", direction="input"))
+
+    await house.ask()
+    opened, _ = await house.ask(inspection=inspection)
+
+    assert opened.cached == "skipped"
+
+
+async def test_another_guard_finds_none_of_the_answers() -> None:
+    house = House()
+
+    await house.ask(inspection=inspection_of(output={"pii": "flag"}))
+    opened, _ = await house.ask(inspection=inspection_of(output={"pii": "redact"}))
+
+    assert opened.cached == "miss"
 
 
 async def test_an_answer_that_is_less_than_was_to_be_expected_is_not_kept() -> None:

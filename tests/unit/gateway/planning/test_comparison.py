@@ -151,3 +151,18 @@ async def test_keys_that_say_the_same_are_named_together() -> None:
     found = await planned(settings_of(teams=teams), settings_of(teams=teams, models=["small", "auto", "auto/*"]))
 
     assert len(found["denied"][0][1]) == 52
+
+
+async def test_a_stricter_guard_is_tighter_and_a_milder_one_looser() -> None:
+    plain, guarded = settings_of(), settings_of(guard={"input": {"pii": "redact"}})
+
+    assert (await planned(plain, guarded))["tighter"][0] == ("guard.input.pii: ignore -> redact", EVERYBODY)
+    assert (await planned(guarded, plain))["looser"][0] == ("guard.input.pii: redact -> ignore", EVERYBODY)
+
+
+async def test_what_a_team_may_send_less_of_is_told_of_its_keys() -> None:
+    new = settings_of(teams={"search": {"guard": {"limits": {"images": 3}}, "keys": keys("ci")}})
+
+    assert (await planned(settings_of(), new))["tighter"] == [
+        ("guard.limits.images: 20 -> 3", ("search/*", "search/ci"))
+    ]

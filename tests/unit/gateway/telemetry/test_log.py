@@ -39,7 +39,8 @@ def test_a_record_has_no_place_for_content() -> None:
     assert fields == {
         "at", "request_id", "route", "status", "team", "key", "requested_model", "routed_model", "answered_model",
         "upstream", "tier", "stream", "code", "source", "cache", "attempts", "usage", "cost_microusd",
-        "duration_us", "overhead_us", "first_byte_us", "retries", "reason", "kind", "score",
+        "duration_us", "overhead_us", "first_byte_us", "retries", "reason", "kind", "score", "guard",
+        "prompt",
     }  # fmt: skip
 
 

@@ -32,6 +32,9 @@ def test_names_and_words_do_not_look_drawn(value: str) -> None:
         "a1b2c3d4e5f6g7h8",
         "0000000000",
         "AKIAIOSFODNN7EXAMPLE",
+        "q7RABCDEFGHIJKLMzT94",
+        "q7RmlkjihgfedcbzT94x",
+        "d4c3b2a1-f6e5-h8g7-j1i8",
     ],
 )
 def test_what_stands_for_a_secret_is_a_dummy(value: str) -> None:

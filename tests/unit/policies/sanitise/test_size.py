@@ -7,8 +7,8 @@ import pytest
 
 from gateway.domain.chat import ChatRequest, read_chat
 from gateway.domain.errors import PromptRejectedError
-from policies.sanitise.size import PromptSize
-from policies.settings import PromptLimits
+from policies.sanitise.plan import SizeLimits
+from policies.sanitise.size import check_size
 from tests.support.build import chat_request
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:,"}}
@@ -25,13 +25,13 @@ def several(*contents: Any) -> ChatRequest:
 
 def refused(request: ChatRequest, **limits: int) -> str:
     with pytest.raises(PromptRejectedError) as caught:
-        PromptSize(PromptLimits(**limits)).check(request)
+        check_size(request, SizeLimits(**limits))
     assert (caught.value.code, caught.value.param, caught.value.status) == ("prompt_too_large", "messages", 400)
     return caught.value.message
 
 
 def passes(request: ChatRequest, **limits: int) -> bool:
-    PromptSize(PromptLimits(**limits)).check(request)
+    check_size(request, SizeLimits(**limits))
     return True
 
 
@@ -79,3 +79,31 @@ def test_an_image_spelt_with_escapes_is_an_image() -> None:
 @pytest.mark.parametrize("content", [None, "", [], [{"type": "input_audio"}], [{"x": 1}]])
 def test_a_message_without_text_has_no_characters(content: Any) -> None:
     assert passes(several(content), characters=1, images=1)
+
+
+@pytest.mark.parametrize("kind", ["file", "input_file", "document", "input_audio"])
+def test_too_many_attachments_are_refused(kind: str) -> None:
+    request = several([{"type": kind}], [{"type": kind}])
+
+    assert passes(request, attachments=2)
+    assert "2 attachments" in refused(request, attachments=1)
+
+
+def test_attachments_are_not_bounded_unless_a_policy_does() -> None:
+    assert passes(several([{"type": "file"}] * 100))
+
+
+@pytest.mark.parametrize(("said", "tokens"), [("x" * 400, 100), ("x" * 401, 101), ("é" * 200, 100)])
+def test_a_token_is_four_bytes(said: str, tokens: int) -> None:
+    request = several(said)
+
+    assert passes(request, tokens=tokens)
+    assert f"{tokens} tokens" in refused(request, tokens=tokens - 1)
+
+
+def test_a_request_that_is_nested_too_deeply_is_refused() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"x"}],"metadata":{"a":[[[]]]}}'
+
+    check_size(read_chat(body), SizeLimits(depth=5))
+    with pytest.raises(PromptRejectedError, match="more than 4 levels"):
+        check_size(read_chat(body), SizeLimits(depth=4))

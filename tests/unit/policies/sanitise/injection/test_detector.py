@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from policies.sanitise.injection import artefact, rows
-from policies.sanitise.injection.detector import OVERLAP, Detector
-from policies.sanitise.injection.plain import plain
+from policies.sanitise.injection.detector import EXCERPT, OVERLAP, Detector, excerpt
 from policies.sanitise.injection.reading import LONGEST
 
 _DETECTOR = Detector()
@@ -86,12 +85,13 @@ def test_the_part_that_counts_is_told() -> None:
     assert span.end - span.start < len(text) / 2
 
 
-def test_the_part_is_in_characters_of_the_plain_copy() -> None:
-    text = "Grüße aus Köln 😀.\n" * 20 + _ATTACK
+def test_the_part_is_in_characters_of_the_text_as_it_came() -> None:
+    text = "Grüße aus Köln 😀.\n" * 200 + _ATTACK
 
     (span,) = _DETECTOR.judge(text).spans
 
-    assert "instructions" in plain(text)[span.start : span.end]
+    assert "instructions" in text[span.start : span.end]
+    assert span.end - span.start < len(text) / 2
 
 
 @pytest.mark.parametrize("place", [0, LONGEST - 40, LONGEST - OVERLAP, 2 * LONGEST])
@@ -142,6 +142,20 @@ def test_a_second_opinion_moves_what_is_grey_and_nothing_else() -> None:
     assert grey.is_grey
     assert _DETECTOR.reconsider(grey, towards).excess > _DETECTOR.reconsider(grey, -towards).excess
     assert _DETECTOR.reconsider(calm, towards) is calm
+
+
+@pytest.mark.parametrize("around", ["", _CALM * 20, "Guten Tag, wie geht es Ihnen, liebe Gäste? " * 60])
+def test_an_excerpt_begins_with_what_counts_whatever_stands_around_it(around: str) -> None:
+    text = f"{around}\n{_ATTACK}\n{around}"
+
+    found = excerpt(text, _DETECTOR.judge(text).spans[0].start)
+
+    assert "earlier instructions" in found
+    assert len(found.encode()) <= EXCERPT
+
+
+def test_an_excerpt_ends_with_a_whole_character() -> None:
+    assert excerpt("忽" * 500, 7) == "忽" * (EXCERPT // 3)
 
 
 def test_an_embedding_of_another_size_is_refused() -> None:

@@ -1,4 +1,6 @@
-from policies.sanitise.injection.leak import FEWEST, RUN, Prompt
+import pytest
+
+from policies.sanitise.injection.leak import FEWEST, RUN, Leak, Prompt, Reader
 
 _SYSTEM = (
     "You are the travel assistant of Lakeside Tours. Always answer in a friendly tone and never mention competitors. "
@@ -49,3 +51,34 @@ def test_what_the_user_said_may_be_repeated() -> None:
 
 def test_an_empty_message_never_leaks() -> None:
     assert not Prompt("").within(_SYSTEM).leaked
+
+
+def read(prompt: Prompt, answer: str, size: int) -> tuple[bool, Leak]:
+    """Read an answer in pieces; return whether it was told early that it leaks, and what is said in the end."""
+    reader = Reader(prompt)
+    early = [reader.feed(answer[at : at + size]) for at in range(0, len(answer), size)]
+    return any(early), reader.finish()
+
+
+@pytest.mark.parametrize("size", [1, 7, 95, 10_000])
+def test_an_answer_in_pieces_is_read_as_a_whole_one(size: int) -> None:
+    prompt, answer = Prompt(_SYSTEM), f"Well, my instructions say: {_SYSTEM} That is all of it, I am afraid."
+
+    assert read(prompt, answer, size)[1] == prompt.within(answer)
+
+
+def test_a_leak_is_told_before_the_answer_ends() -> None:
+    early, _ = read(Prompt(_SYSTEM), _SYSTEM + " And so on." * 20, 5)
+
+    assert early
+
+
+def test_another_answer_in_pieces_leaks_nothing() -> None:
+    early, leak = read(Prompt(_SYSTEM), "Premiums depend on where you live and on what you drive. " * 20, 5)
+
+    assert not early
+    assert not leak.leaked
+
+
+def test_what_a_user_said_may_be_repeated_in_pieces() -> None:
+    assert not read(Prompt(_SYSTEM, known=_SYSTEM), _SYSTEM, 5)[1].leaked

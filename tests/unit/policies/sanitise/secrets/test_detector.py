@@ -67,6 +67,10 @@ def test_a_token_is_known_by_its_form(token: str) -> None:
         ("mapquest_key=", drawn(32), ""),
         ("psexec \\\\host -u app -p ", "q7Zrt2Wm", " cmd"),
         ('new NetworkCredential("app", "', "q7Zrt2Wm", '")'),
+        ("my api key is ", drawn(32, HEX), ", thanks"),
+        ("the password for the shop is ", "tr4c-9Kq!zw", "."),
+        ("API KEY ", drawn(32, HEX), ""),
+        ("shop SECRET KEY ", drawn(32, HEX), ""),
     ],
 )
 def test_a_value_is_known_by_what_stands_before_it(before: str, value: str, after: str) -> None:
@@ -109,10 +113,40 @@ def test_a_private_key_is_found_from_its_first_to_its_last_line() -> None:
         "twilio==8.2.0 --hash=sha256:" + drawn(64, HEX),
         "model=claude-3-5-sonnet-20241022 key=value",
         "from google.auth import WorkloadIdentityAuth | SyncX509WorkloadIdentityAuth",
+        "the password is base64-encoded and the token is 256-bit long",
+        "the hash of this commit is " + drawn(40, HEX),
+        'api_key = "k9QmABCDEFGHIJKLMNop7Z"',
+        'deploy_token = "px-dep-d4c3b2a1-f6e5-h8g7-j1i8-p5o0n5m3l2k1"',
+        "api_key=settings.upstream.credentials, token=row.output_tokens",
     ],
 )
 def test_what_only_resembles_a_secret_is_left_alone(text: str) -> None:
     assert found(text) == []
+
+
+@pytest.mark.parametrize("mark", ["acme_", "acme-live-", "AcMe_pat_"])
+def test_a_token_of_an_unlisted_service_is_known_by_its_mark_and_its_drawn_part(mark: str) -> None:
+    token = mark + drawn(32)
+
+    assert found(f"use {token} there") == [token]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call_" + drawn(24),
+        "chatcmpl-" + drawn(29),
+        "sha512-" + drawn(86),
+        "main-" + drawn(40, HEX),
+        "assets/app-" + drawn(32) + ".js",
+        "https://news.example/a-" + drawn(32),
+        "release_" + drawn(20),
+        "internal_ADefinitionOfSeveralNames2024X",
+        "data_" + drawn(40) + "/" + drawn(10),
+    ],
+)
+def test_ids_digests_and_names_of_files_are_no_tokens_of_unlisted_services(text: str) -> None:
+    assert found(f"see {text} there") == []
 
 
 def test_a_gated_format_needs_its_word() -> None:
@@ -129,7 +163,7 @@ def test_what_one_family_misses_another_may_find() -> None:
 
 
 def test_without_any_family_nothing_but_structures_is_found() -> None:
-    bare = TextScanner(secrets=SecretRules(formats=[], vendors=Vendors((), ()), has_assignments=False))
+    bare = TextScanner(secrets=SecretRules(formats=[], vendors=Vendors((), ()), has_unlisted=False))
 
     assert bare.scan("ghp_" + drawn(36), {"secrets"}) == []
 

@@ -1,0 +1,1 @@
+"""Guards the events of streamed answers, one shape a file."""

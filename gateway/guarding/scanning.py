@@ -1,0 +1,147 @@
+"""Looks through texts without holding up others: detectors are loaded in a thread, long texts are read in slices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Generator, Iterable
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from gateway.domain.embedding import Embedder, EmbeddingError
+from gateway.guarding.verdicts import Verdicts
+from policies.sanitise.finding import Finding, Kind
+from policies.sanitise.plan import GuardPlan
+
+if TYPE_CHECKING:
+    from policies.sanitise.injection.detector import Detector, Role
+    from policies.sanitise.injection.detector import Verdict as Opinion
+    from policies.sanitise.scan import TextScanner
+
+T = TypeVar("T")
+
+SHORT: Final = 4_096
+"""Characters of a text that is read in one go: at most 0.2 ms, whatever it holds."""
+
+SECOND_S: Final = 0.025
+"""Seconds that a second opinion may take: the longest that the model stage is meant to (docs/guard.md)."""
+
+_PIECE: Final = 65_536
+_OTHER_PIECE: Final = 20_000
+_OVERLAP: Final = 1_024
+"""Characters judged at once for injections, of ASCII and of other texts, and what two pieces share: 0.5 and 3 ms. The
+detector by itself takes 65,536 bytes at once."""
+
+TURN_S: Final = 0.001
+"""Seconds of work after which others get a turn."""
+
+
+class Looker:
+    """Finds secrets, personal data, disguises, injections and what patterns look for. One for the whole process.
+
+    Attributes:
+        verdicts: what is remembered of texts.
+        unasked: texts in the grey zone of which the first opinion stands, as their vector did not come in time.
+
+    Args:
+        embedder: all-MiniLM-L6-v2, for a second opinion on users' texts in the grey zone. Where it is None, or gives no
+            vector within its time, the first opinion stands, which is what the published figures are of.
+    """
+
+    def __init__(self, embedder: Embedder | None = None) -> None:
+        self.verdicts = Verdicts()
+        self.unasked = 0
+        self._embedder = embedder
+        self._scanner: TextScanner | None = None
+        self._injection: Detector | None = None
+        self._loading: asyncio.Lock | None = None
+
+    def prepare(self, plans: Iterable[GuardPlan]) -> None:
+        """Load what some plan needs: up to two seconds, so in a thread once others are served."""
+        for plan in plans:
+            if plan.needs_scanner and self._scanner is None:
+                # Imported here because patterns and tables take 60 MB, which a guard that looks for nothing saves.
+                from policies.sanitise.scan import shared_scanner  # noqa: PLC0415
+
+                self._scanner = shared_scanner()
+            if plan.needs_injection and self._injection is None:
+                from policies.sanitise.injection.detector import Detector  # noqa: PLC0415
+
+                detector = Detector()
+                detector.load()
+                self._injection = detector
+
+    def lacks(self, plan: GuardPlan) -> bool:
+        """Tell whether something a plan needs is not loaded yet."""
+        return (plan.needs_scanner and self._scanner is None) or (plan.needs_injection and self._injection is None)
+
+    async def load(self, plan: GuardPlan) -> None:
+        """Load what a plan needs and no settings foretold, as a key's own rules: others go on meanwhile."""
+        if self._loading is None:
+            self._loading = asyncio.Lock()
+        async with self._loading:
+            if self.lacks(plan):
+                await asyncio.to_thread(self.prepare, (plan,))
+
+    def scan(self, text: str, kinds: Collection[Kind]) -> list[Finding]:
+        """Look through a short text at once; what is needed was loaded."""
+        assert self._scanner is not None  # noqa: S101  `load` came before
+        return self._scanner.scan(text, kinds)
+
+    async def scan_long(self, text: str, kinds: Collection[Kind]) -> list[Finding]:
+        """Look through a text of any length, with turns for others."""
+        if len(text) <= SHORT:
+            return self.scan(text, kinds)
+        assert self._scanner is not None  # noqa: S101  `load` came before
+        return await in_turns(self._scanner.steps(text, kinds))
+
+    async def judge(self, text: str, *, is_document: bool, system: str = "") -> Finding | None:
+        """Return the injection that a text is, None if it is none.
+
+        Args:
+            is_document: whether nothing in it is meant for the model: judged more strictly.
+            system: what the model was told by those who run it.
+        """
+        opinion, before = await in_turns(self._opinions(text, "tool" if is_document else "user", system))
+        if opinion.is_grey and self._embedder is not None:
+            opinion = await self._reconsidered(self._embedder, text, opinion)
+        if not opinion.flagged:
+            return None
+        start, end = 0, len(text)
+        if text.isascii() and opinion.spans:  # only then is the detector's copy the text itself
+            start, end = before + opinion.spans[0].start, before + opinion.spans[0].end
+        return Finding("injection", "+".join(opinion.families) or "wording", start, end, opinion.score)
+
+    async def _reconsidered(self, embedder: Embedder, text: str, opinion: Opinion) -> Opinion:
+        assert self._injection is not None  # noqa: S101  it has judged
+        try:
+            vectors = await embedder.embed([text], budget_s=SECOND_S)
+        except EmbeddingError:
+            self.unasked += 1
+            return opinion
+        return self._injection.reconsider(opinion, vectors[0])
+
+    def _opinions(self, text: str, role: Role, system: str) -> Generator[None, None, tuple[Opinion, int]]:
+        """Judge a text piece by piece; return the strongest opinion and where its piece begins."""
+        assert self._injection is not None  # noqa: S101  `load` came before
+        length = _PIECE if text.isascii() else _OTHER_PIECE
+        best, before = self._injection.judge(text[:length], role, system), 0
+        for start in range(length - _OVERLAP, len(text) - _OVERLAP, length - _OVERLAP):
+            yield
+            opinion = self._injection.judge(text[start : start + length], role, system)
+            if opinion.excess > best.excess:
+                best, before = opinion, start
+        return best, before
+
+
+async def in_turns(steps: Generator[None, None, T], clock: Callable[[], float] = perf_counter) -> T:
+    """Take all steps and return what the last one gives; others get a turn after each millisecond of work."""
+    since = clock()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        if clock() - since > TURN_S:
+            await asyncio.sleep(0)
+            since = clock()

@@ -1,0 +1,133 @@
+"""A stream whose events are guarded on their way to the caller."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from gateway.answers.reading import Document, decoded
+from gateway.domain.errors import GatewayError, StageUnavailableError
+from gateway.guarding.events.base import EventGuard
+from gateway.upstreams.base import StreamReply
+from gateway.upstreams.passing import PassingStream
+from gateway.upstreams.sse import DONE, frame, named_frame
+from policies.sanitise.finding import Finding
+from policies.sanitise.inspection import Inspection
+
+_DATA: Final = b"data: "
+_END: Final = b"\n\n"
+
+AT_ONCE_BYTES: Final = 16 * 1024
+"""Of answers, and of blocks of streams, that are guarded on the loop, in some 1 ms; larger ones in a thread."""
+
+Refuse = Callable[[Finding], GatewayError]
+"""Returns the error that an answer ends with in which something must not pass."""
+
+
+class GuardedStream(PassingStream):
+    """A stream that holds back what may have to be changed, and ends with an error at what must not pass.
+
+    Events of which nothing changes are passed on byte for byte. What was held back is sent before the end, and before
+    the error of a stream that breaks.
+
+    Args:
+        stream: the answer.
+        events: guards the events of its shape.
+        inspection: of the request; is told the time that was spent.
+        refuse: makes the error.
+        is_named: whether events have names.
+    """
+
+    def __init__(
+        self, stream: StreamReply, events: EventGuard, inspection: Inspection, refuse: Refuse, *, is_named: bool
+    ) -> None:
+        super().__init__(stream)
+        self._events, self._inspection, self._refuse = events, inspection, refuse
+        self._is_named = is_named
+        self._failure: GatewayError | None = None
+        self._is_over = False
+
+    async def block(self) -> bytes | None:
+        """Return the next events; see `StreamReply.block`.
+
+        Raises:
+            AnswerRejectedError: something must not pass.
+            StageUnavailableError: the guard broke.
+        """
+        while self._failure is None:
+            if self._is_over:
+                return None
+            block = await self._read()
+            began = perf_counter()
+            if block is None or len(block) <= AT_ONCE_BYTES:
+                sent = self._safely(block)
+            else:
+                sent = await asyncio.to_thread(self._safely, block)
+            self._inspection.spent_us += round((perf_counter() - began) * 1e6)
+            if self._events.blocked is not None:
+                self._failure = self._refuse(self._events.blocked)
+                await self._stream.close()
+            if sent:
+                return sent
+        raise self._failure
+
+    async def _read(self) -> bytes | None:
+        try:
+            block = await self._stream.block()
+        except GatewayError as error:
+            self._failure = error
+            return None
+        self._is_over = block is None
+        return block
+
+    def _safely(self, block: bytes | None) -> bytes:
+        """Guard a block, the end of the stream where there is none. What breaks here lets nothing through."""
+        try:
+            return self._rest() if block is None else self._guarded(block)
+        except Exception as error:  # noqa: BLE001  closed: nobody knows what would pass
+            self._failure = StageUnavailableError("the guard is unavailable")
+            self._failure.__cause__ = error
+            return b""
+
+    def _guarded(self, block: bytes) -> bytes:
+        frames: list[bytes] = []
+        is_changed = False
+        for event in block.split(_END):
+            if not event:
+                continue
+            made = self._of_event(event)
+            is_changed = is_changed or made is not None
+            frames.append(event + _END if made is None else made)
+            if self._events.blocked is not None:
+                return b"".join(frames)
+        return b"".join(frames) if is_changed else block
+
+    def _of_event(self, event: bytes) -> bytes | None:
+        """Return what is sent in place of an event; None for the event as it came."""
+        payload = event[6:] if event.startswith(_DATA) and b"\n" not in event else _payload(event)
+        if payload == DONE:
+            rest = self._rest()
+            return rest + frame(DONE) if rest else None
+        if not payload:
+            return None
+        document, _ = decoded(payload)
+        if document is None:
+            raise ValueError("an event is no JSON object")
+        made = self._events.take(document)
+        return None if made is None else b"".join(map(self._framed, made))
+
+    def _rest(self) -> bytes:
+        return b"".join(map(self._framed, self._events.rest()))
+
+    def _framed(self, document: Document) -> bytes:
+        payload = msgspec.json.encode(document)
+        return named_frame(str(document.get("type", "")).encode(), payload) if self._is_named else frame(payload)
+
+
+def _payload(event: bytes) -> bytes:
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(lines)

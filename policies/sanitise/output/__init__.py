@@ -1,0 +1,1 @@
+"""Looks through answers while they arrive, and changes in them what a plan wants changed."""

@@ -1,0 +1,179 @@
+"""One text of an answer on its way to the caller: looked through, changed where that is wanted, and restored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from policies.sanitise.finding import Finding
+from policies.sanitise.injection.leak import Prompt, Reader
+from policies.sanitise.inspection import Inspection
+from policies.sanitise.output.finder import Finder, Sighting
+from policies.sanitise.output.instructions import InstructionReader, Judge
+from policies.sanitise.output.known import KnownSecrets
+from policies.sanitise.output.screen import BlockedError, Screen
+from policies.sanitise.output.tally import Tally
+from policies.sanitise.redaction.redactor import Vault
+from policies.sanitise.redaction.restorer import Place, StreamRestorer
+
+_ESCAPED: Final = re.compile(r"\\(?:[nrtbf\"]|u[0-9a-fA-F]{4})")
+
+_ASCII: Final = 128
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done with the texts of one answer.
+
+    Attributes:
+        inspection: of the request; takes in what is found.
+        finder: finds what has a place; None where nothing is looked for.
+        watcher: the same for texts that must not be changed.
+        vault: whose placeholders are put back; None where none are.
+        prompt: the system message that must not be given away; None where nobody looks.
+        instructions: judges whether a text gives instructions; None where nobody looks.
+    """
+
+    inspection: Inspection
+    finder: Finder | None = None
+    watcher: Finder | None = None
+    vault: Vault | None = None
+    prompt: Prompt | None = None
+    instructions: Judge | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether texts pass as they are."""
+        return self.finder is None and self.vault is None and self.prompt is None and self.instructions is None
+
+
+def duty_of(inspection: Inspection, known: KnownSecrets | None = None, instructions: Judge | None = None) -> Duty:
+    """Return what is to be done with the texts of an answer.
+
+    Args:
+        inspection: of the request.
+        known: the gateway's own secrets.
+        instructions: judges whether a text gives instructions.
+    """
+    plan, vault = inspection.plan, inspection.vault
+    finder = Finder(plan, vault, known)
+    is_leak_watched = plan.output.leak != "ignore" and bool(inspection.trusted)
+    return Duty(
+        inspection=inspection,
+        finder=None if finder.is_idle else finder,
+        watcher=None if finder.is_idle else Finder(plan, vault, known, is_fixed=True),
+        vault=vault if plan.restore and vault is not None and vault.values else None,
+        prompt=Prompt("\n".join(inspection.trusted), "\n".join(inspection.said)) if is_leak_watched else None,
+        instructions=instructions if plan.output.injection != "ignore" else None,
+    )
+
+
+class Filter:
+    """Filters one text, which arrives in pieces cut anywhere.
+
+    Args:
+        duty: what is to be done.
+        name: the text, as a path in the answer, for verdicts.
+        place: whether it stands inside of a string of JSON.
+        is_signed: whether it must stay as it is, as its signature would not fit else: nothing is put back or replaced,
+            and what should be replaced is flagged.
+    """
+
+    __slots__ = ("_duty", "_instructions", "_leak", "_restorer", "_screen", "_tally")
+
+    def __init__(self, duty: Duty, name: str, place: Place = "text", *, is_signed: bool = False) -> None:
+        self._duty = duty
+        self._tally = Tally(name)
+        finder = duty.watcher if is_signed else duty.finder
+        view = _plain_view if place == "json" else None
+        self._screen = None if finder is None else Screen(finder, self._tally.add, view)
+        self._leak = None if duty.prompt is None else Reader(duty.prompt)
+        self._instructions = None if duty.instructions is None else InstructionReader(duty.instructions)
+        self._restorer = None if duty.vault is None or is_signed else StreamRestorer(duty.vault, place)
+
+    @property
+    def held(self) -> int:
+        """Return how many characters are held back."""
+        screened = 0 if self._screen is None else self._screen.held
+        return screened + (0 if self._restorer is None else self._restorer.held)
+
+    def feed(self, piece: str) -> str:
+        """Take a piece and return what may be sent on.
+
+        Raises:
+            BlockedError: something must not be sent; what it carries may.
+        """
+        if self._leak is not None and self._leak.feed(piece):
+            self._leak = None
+            self._found("leak", "system_message", 1.0)
+        if self._instructions is not None and (score := self._instructions.feed(piece)) is not None:
+            self._found("injection", "instructions", score)
+        screen, restorer = self._screen, self._restorer
+        passed = piece if screen is None else self._screened(screen.feed, piece)
+        return passed if restorer is None or not passed else restorer.feed(passed)
+
+    def flush(self) -> str:
+        """Return what was held back: the text pauses, has ended, or was broken off. Raises what `feed` does."""
+        passed = "" if self._screen is None else self._screened(self._screen.flush)
+        restorer = self._restorer
+        return passed if restorer is None else restorer.feed(passed) + restorer.flush()
+
+    def finish(self) -> str:
+        """Return what was held back of a text that has ended, and have what was found told. Raises what `feed` does."""
+        try:
+            if self._leak is not None and self._leak.finish().leaked:
+                self._found("leak", "system_message", 1.0)
+            if self._instructions is not None and (score := self._instructions.finish()) is not None:
+                self._found("injection", "instructions", score)
+            return self.flush()
+        finally:
+            self.close()
+
+    def whole(self, text: str) -> str:
+        """Return a complete text as it may be sent. Raises what `feed` does."""
+        return self.feed(text) + self.finish()
+
+    def close(self) -> None:
+        """Have what was found and restored told; once."""
+        self._leak = self._instructions = None
+        inspection = self._duty.inspection
+        self._tally.tell(inspection)
+        if self._restorer is not None:
+            restorer = self._restorer.restorer
+            inspection.restored += restorer.restored
+            inspection.invented += restorer.invented
+            inspection.unrestored += restorer.unrestored
+            restorer.restored = restorer.invented = restorer.unrestored = 0
+
+    def _screened(self, screen: Callable[..., str], *piece: str) -> str:
+        try:
+            return screen(*piece)
+        except BlockedError as error:
+            if self._restorer is not None:
+                error.passed = self._restorer.feed(error.passed) + self._restorer.flush()
+            self.close()
+            raise
+
+    def _found(self, detector: str, rule: str, score: float) -> None:
+        """Note what has no place; what should be replaced and cannot be is flagged."""
+        action = self._duty.inspection.plan.output.of(detector)
+        finding = Finding(detector, rule, 0, 0, score)
+        self._tally.add(Sighting(finding, "flag" if action == "redact" else action))
+        if action == "block":
+            self.close()
+            raise BlockedError(finding)
+
+
+def _plain_view(text: str) -> str:
+    """Return the inside of a string of JSON with escapes blanked, character for character."""
+    return _ESCAPED.sub(_blanked, text) if "\\" in text else text
+
+
+def _blanked(match: re.Match[str]) -> str:
+    written = match.group()
+    if written == '\\"':
+        return ' "'
+    code = int(written.removeprefix("\\u"), 16) if len(written) > 2 else 0
+    return (chr(code) if 0 < code < _ASCII else " ").rjust(len(written))
