@@ -56,7 +56,7 @@ class SqliteBackend:
         max_bytes: int,
         sealer: Sealer,
         *,
-        memory_bytes: int = 32 << 20,
+        memory_bytes: int = 8 << 20,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.failed = self.unreadable = 0

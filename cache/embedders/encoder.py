@@ -82,6 +82,7 @@ def _session_options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # 4 MB less, and no slower
     for key, value in _OPTIONS.items():
         options.add_session_config_entry(key, value)
     return options

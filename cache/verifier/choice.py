@@ -73,7 +73,10 @@ def choose(query: Reading, neighbours: Sequence[Neighbour], threshold: float, ve
     for at, neighbour in enumerate(neighbours[:LOOKED_AT]):
         if neighbour.similarity < threshold:
             break
-        found = _judge(query, neighbour, neighbours, threshold, verifier)
+        required = threshold + _crowding(neighbour, neighbours)
+        if best is not None and neighbour.similarity - required <= _excess(best):
+            continue  # doubts only ever ask for more
+        found = _judge(query, neighbour, required, verifier)
         if at == 0:
             nearest = found
         if found.entry is not None and (best is None or _excess(found) > _excess(best)):
@@ -85,10 +88,7 @@ def choose(query: Reading, neighbours: Sequence[Neighbour], threshold: float, ve
     return nearest
 
 
-def _judge(
-    query: Reading, neighbour: Neighbour, neighbours: Sequence[Neighbour], threshold: float, verifier: Verifier
-) -> Choice:
-    required = threshold + _crowding(neighbour, neighbours)
+def _judge(query: Reading, neighbour: Neighbour, required: float, verifier: Verifier) -> Choice:
     if neighbour.similarity < required:
         return Choice(None, neighbour.similarity, required, "far")
     refused = verifier.judge(query, neighbour.reading)
