@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from cache.directives import read_directives
 from cache.settings import CacheSettings, EmbeddingUpstream
 from gateway.alerts.settings import AlertSettings
+from gateway.domain.errors import InvalidRequestError
 from gateway.domain.money import Price
 from gateway.domain.secret import Secret
 from gateway.domain.tier import TIERS
@@ -31,10 +34,12 @@ from policies.sanitise.external.settings import GuardSection
 from policies.sanitise.settings import GuardSettings
 from policies.settings import (
     Budget,
+    CacheRules,
     Example,
     Expectation,
     HoldSettings,
     KeySettings,
+    LevelSettings,
     Limits,
     LostState,
     OrganisationSettings,
@@ -198,8 +203,8 @@ SECTIONS: Final = (
     RouterSettings, Target, RetrySettings, BreakerSettings, HedgeSettings, OutputSettings, Split, ExperimentSettings,
     ShadowSettings,
     *external_guards.SECTIONS, *guard_settings.SECTIONS, CacheSettings, EmbeddingUpstream, OrganisationSettings,
-    Limits, Budget, UserSettings, LostState, QueueSettings, HoldSettings, StagingSettings, TeamSettings, KeySettings,
-    Example, Expectation, TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
+    CacheRules, Limits, Budget, UserSettings, LostState, QueueSettings, HoldSettings, StagingSettings, TeamSettings,
+    KeySettings, Example, Expectation, TelemetrySettings, MetricsSettings, LogSettings, LedgerSettings, AlertSettings,
 )  # fmt: skip
 """Every struct of the file, in the order the reference lists them."""
 
@@ -434,8 +439,23 @@ def _check_cache(settings: Settings) -> None:
         name = cache.embedder.upstream
         if not isinstance(settings.upstreams.get(name), OpenAIUpstream):
             raise SettingsError(f"cache.embedder.upstream: no upstream of kind openai is called '{name}'")
+    for where, rules in _cache_rules(settings.organisation):
+        try:
+            read_directives(rules.control.encode("latin-1", "replace"))
+        except InvalidRequestError as error:
+            raise SettingsError(f"{where}.cache.control: {error.message}") from error
     if cache.audit_judge is not None and cache.audit_judge not in settings.models:
         raise SettingsError(f"cache.audit_judge: no model is called '{cache.audit_judge}'")
+
+
+def _cache_rules(organisation: OrganisationSettings) -> Iterator[tuple[str, CacheRules]]:
+    """Yield what each level says of the cache, and where."""
+    levels: list[tuple[str, LevelSettings]] = [("organisation", organisation)]
+    for name, team in organisation.teams.items():
+        where = f"organisation.teams.{name}"
+        levels.append((where, team))
+        levels += [(f"{where}.keys[{index}]", key) for index, key in enumerate(team.keys)]
+    yield from ((where, level.cache) for where, level in levels if level.cache is not None)
 
 
 def _check_router(settings: Settings) -> None:

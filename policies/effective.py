@@ -17,6 +17,7 @@ from policies.sanitise.plan import IDLE, GuardPlan, plan_for
 from policies.sanitise.settings import GuardSettings
 from policies.settings import (
     Budget,
+    CacheRules,
     HoldSettings,
     LevelSettings,
     Limits,
@@ -86,6 +87,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         weight: the team's share in a queue.
         routes_all: whether models that are asked for by their own names are treated as `auto`.
         guard: what is looked for in requests and answers, and what is done about it.
+        cache: what the levels say of the cache, the organisation's first.
     """
 
     organisation: str
@@ -109,6 +111,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     holds: HoldSettings
     routes_all: bool = False
     guard: GuardPlan = IDLE
+    cache: tuple[CacheRules, ...] = ()
 
     @property
     def path(self) -> str:
@@ -229,6 +232,7 @@ def resolve(organisation: OrganisationSettings, team: str, key: str, own: LevelS
         holds=organisation.holds,
         routes_all=group.route == "by_complexity",
         guard=guard_of(organisation, group, mine),
+        cache=tuple(settings.cache for _, settings in levels if settings.cache is not None),
     )
 
 

@@ -151,6 +151,10 @@ def _rules(organisation: OrganisationSettings, team: str, key: str, own: LevelSe
     yield Rule("unpriced", policy.unpriced, top)
     yield Rule("budget_status", str(policy.budget_status), top)
     yield Rule("cached_answers", "yes" if policy.cached_answers else "no", top)
+    for label, word in levels:
+        if word.cache is not None:
+            yield Rule("cache.control", word.cache.control or "as sent", label)
+            yield Rule("cache.scope", word.cache.scope or "as above", label)
     said = [(label, word.guard) for label, word in levels if word.guard is not None]
     for name, value, speaker in rules_of(policy.guard, said, DEFAULT):
         yield Rule(f"guard.{name}", value, speaker)

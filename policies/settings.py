@@ -20,6 +20,7 @@ Patterns = tuple[str, ...]
 OnLost = Literal["deny", "share"]
 """What a limit does while the shared state is lost: refuse, or hold with its share (cap divided by replicas)."""
 
+_Sharing = Annotated[str, msgspec.Meta(pattern=r"^(user|key|team|org|shared:[A-Za-z0-9_.-]{1,64})(?!\n)$")]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Cap = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -63,6 +64,18 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     threshold and the end, to `simple`."""
     on_hard: Literal["deny"] = "deny"
     """What a request gets whose upper bound no longer fits: 429 `insufficient_quota`."""
+
+
+class CacheRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the cache may do for the callers of a level."""
+
+    control: str = ""
+    """What their requests say of the cache besides their own word, as in `x-tierway-cache-control`: `no-store`,
+    `no-cache`, `max-age=60`, `only-if-cached`. Of several ages the least holds."""
+    scope: Annotated[str, msgspec.Meta(pattern=r"^(user|key|team|org|shared:[A-Za-z0-9_.-]{1,64})(?!\n)$")] | None = (
+        None
+    )
+    """Who may share their answers at most; the narrower of this, the levels above and `cache.scope` holds."""
 
 
 class UserSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,6 +180,8 @@ class LevelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What the limits of this level do while the shared state is lost; as the level above where absent."""
     guard: GuardSettings | None = None
     """What is checked in requests and answers. The organisation's usually stands at the top of the file."""
+    cache: CacheRules | None = None
+    """What the cache may do; absent: what the levels above and the section `cache` say."""
 
 
 class KeySettings(LevelSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

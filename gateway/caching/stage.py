@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
 
 from cache.base import Hit, id_text, number_of, read_id
-from cache.directives import Directives, directives_of
+from cache.directives import Directives, directives_of, read_directives
 from cache.exact import About, ExactCache
-from cache.scope import Grounds, tenant_of
+from cache.scope import Grounds, narrowest, tenant_of
 from cache.semantic.base import Missed
 from cache.semantic.search import Search
 from gateway.answers.again import plain_again, stream_again
@@ -30,6 +30,7 @@ from gateway.domain.usage import Usage
 from gateway.exchange import Exchange
 from gateway.flights.base import Errand, Outcome, SingleFlight
 from gateway.upstreams.base import PlainReply, Reply
+from policies.settings import CacheRules
 
 _HTTP_OK: Final = 200
 
@@ -122,11 +123,15 @@ class CacheStage:
             InvalidRequestError: the request's directives cannot be read.
             NotCachedError: there is none, and the caller wants no other.
         """
+        rules = exchange.policy.cache if exchange.policy is not None else ()
         directives = directives_of(exchange.headers)
+        for rule in rules:
+            directives = directives.with_those_of(read_directives(rule.control.encode("latin-1")))
         looked = NOTHING
         if self.cache is not None:
             try:
-                looked = await self._look_up(self.cache, exchange, caller, request, directives)
+                sharing = _sharing(self.cache.settings.scope, rules)
+                looked = await self._look_up(self.cache, exchange, caller, request, directives, sharing)
             except Exception:  # noqa: BLE001  a broken cache is a miss: counted, and the request goes on
                 self.failures += 1
                 exchange.miss_reason = "unavailable"
@@ -169,11 +174,17 @@ class CacheStage:
         return flown.reply
 
     async def _look_up(
-        self, cache: ExactCache, exchange: Exchange, caller: Caller, request: ModelRequest, directives: Directives
+        self,
+        cache: ExactCache,
+        exchange: Exchange,
+        caller: Caller,
+        request: ModelRequest,
+        directives: Directives,
+        sharing: str,
     ) -> Looked:
         inspection = exchange.inspection
         policy = self.version if inspection is None else f"{self.version} {inspection.plan.policy_id}"
-        grounds = Grounds(sharing=cache.settings.scope, tier=exchange.tier, user=exchange.user or "", policy=policy)
+        grounds = Grounds(sharing=sharing, tier=exchange.tier, user=exchange.user or "", policy=policy)
         is_redacted = inspection is not None and inspection.is_redacted
         key = None if is_redacted else cache.key_of(caller, request, grounds)
         if key is None:
@@ -280,6 +291,14 @@ class CacheStage:
                 await self.likeness.delete(number)
         except Exception:  # noqa: BLE001  as in `look_up`
             self.failures += 1
+
+
+def _sharing(widest: str, rules: Sequence[CacheRules]) -> str:
+    """Return who shares answers: nobody beyond what the settings and each level allow."""
+    for rule in rules:
+        if rule.scope is not None:
+            widest = narrowest(widest, rule.scope)
+    return widest
 
 
 def _is_flagged(exchange: Exchange) -> bool:

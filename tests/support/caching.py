@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from cache.backends.memory import MemoryBackend
 from cache.exact import ExactCache
 from cache.settings import CacheSettings
@@ -19,7 +21,9 @@ from gateway.exchange import Exchange
 from gateway.flights.local import Flights
 from gateway.flights.settings import FlightSettings
 from gateway.upstreams.base import PlainReply, Reply
+from policies.effective import Policy, resolve
 from policies.sanitise.inspection import Inspection
+from policies.settings import CacheRules, OrganisationSettings
 from tests.support.build import caller, chat_body, exchange
 from tests.support.clock import Clock
 
@@ -71,6 +75,12 @@ DONE = b"data: [DONE]\n\n"
 WHOLE = (chunk({"role": "assistant", "content": "Hello"}), chunk({"content": " there."}), chunk({}, "stop"), DONE)
 
 
+def policy_with(rules: Sequence[CacheRules]) -> Policy:
+    """Return what holds for a key whose levels say this of the cache."""
+    policy = resolve(OrganisationSettings(), "search", "ci", None)
+    return msgspec.structs.replace(policy, cache=tuple(rules))
+
+
 class House:
     """A cache stage, and requests that pass through it."""
 
@@ -95,6 +105,7 @@ class House:
         guarded: Reply | None = None,
         inspection: Inspection | None = None,
         notice: Callable[[], None] | None = None,
+        rules: Sequence[CacheRules] = (),
         **fields: Any,
     ) -> tuple[Exchange, bytes]:
         """Carry a request through: to an answer that is there, or to `reply`. Return all that was sent.
@@ -105,6 +116,7 @@ class House:
         opened.headers = {b"x-tierway-cache-control": control} if control else {}
         opened.user = fields.get("user")
         opened.inspection = inspection
+        opened.policy = policy_with(rules)
         opened.request = request = read_chat(chat_body(**fields))
         opened.route = "chat"
         found, place = await self.stage.look_up(opened, caller(), request)

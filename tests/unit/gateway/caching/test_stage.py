@@ -12,6 +12,7 @@ from gateway.domain.errors import InvalidRequestError, NotCachedError
 from gateway.exchange import Exchange
 from gateway.upstreams.base import PlainReply, Reply
 from policies.sanitise.inspection import Verdict
+from policies.settings import CacheRules
 from tests.support.build import caller, chat_body, exchange
 from tests.support.caching import DONE, WHOLE, House, Stream, answer, chunk, come_true, read, said
 from tests.support.guarded import inspection_of
@@ -324,3 +325,31 @@ async def test_an_entry_called_wrong_is_gone() -> None:
     assert not await house.stage.report_wrong(hit.entry_id)
     assert not await house.stage.report_wrong("no id")
     assert (await house.ask())[0].hit is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "control", "cached"),
+    [
+        ([CacheRules(control="no-cache")], b"", "bypassed"),
+        ([CacheRules(control="no-store")], b"", "exact"),
+        ([CacheRules(control="max-age=10")], b"", "miss"),
+        ([CacheRules(control="max-age=100"), CacheRules(control="max-age=10")], b"", "miss"),
+        ([CacheRules(control="max-age=100")], b"max-age=10", "miss"),
+        ([CacheRules(control="max-age=100")], b"", "exact"),
+        ([CacheRules(scope="key")], b"", "miss"),
+        ([CacheRules(scope="org")], b"", "exact"),
+    ],
+)
+async def test_a_policy_says_what_the_cache_may_do(rules: list[CacheRules], control: bytes, cached: str) -> None:
+    house = House()
+    await house.ask()
+    house.clock.now += 60
+
+    opened, _ = await house.ask(control=control, rules=rules)
+
+    assert opened.cached == cached
+
+
+async def test_a_policy_and_a_request_that_leave_no_answer_are_told() -> None:
+    with pytest.raises(InvalidRequestError, match="leave no answer"):
+        await House().ask(control=b"only-if-cached", rules=[CacheRules(control="no-cache")])
