@@ -25,9 +25,9 @@ from gateway.guarding.external.guards import ExternalGuards
 from gateway.guarding.external.inputs import heard
 from gateway.upstreams.base import PlainReply, Reply, StreamReply
 from gateway.upstreams.passing import PassingStream
-from policies.sanitise.finding import Finding
+from policies.sanitise.finding import BY_PLACE, Finding
 from policies.sanitise.inspection import Inspection
-from policies.sanitise.redaction.redactor import Redactor
+from policies.sanitise.redaction.placeholder import label_of
 from policies.sanitise.settings import Action
 
 MOST_HELD_BYTES: Final = 4 << 20
@@ -79,8 +79,7 @@ async def _judge_plain(
                 replaced.setdefault(one.index, []).append(one.finding)
     if not replaced:
         return reply
-    redactor = Redactor()  # of its own: what it stands for is not put back into the answer
-    changes: dict[Path, str] = {texts[at].path: redactor.mask(texts[at].text, found) for at, found in replaced.items()}
+    changes: dict[Path, str] = {texts[at].path: _without(texts[at].text, found) for at, found in replaced.items()}
     gone = without_logprobs(document, changes)
     return msgspec.structs.replace(reply, body=replace_texts(reply.body, {**changes, **gone}))
 
@@ -108,6 +107,19 @@ def _note(inspection: Inspection, found: tuple[Placed, ...], action: Action, pla
             "Quote the request's id to the operators if that is wrong."
         )
         raise AnswerRejectedError(message)
+
+
+def _without(text: str, findings: list[Finding]) -> str:
+    """Return a text with a word in place of what was found, from which nothing can be put back."""
+    parts: list[str] = []
+    position = 0
+    for one in sorted(findings, key=BY_PLACE):
+        if one.end <= max(position, one.start):
+            continue
+        if one.start >= position:
+            parts += (text[position : one.start], f"[REDACTED_{label_of(one.detector, one.rule)}]")
+        position = one.end
+    return "".join([*parts, text[position:]])
 
 
 def _refuse_unseen(guards: ExternalGuards, inspection: Inspection) -> None:

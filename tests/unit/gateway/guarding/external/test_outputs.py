@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gateway.domain.errors import StageUnavailableError
+from gateway.domain.usage import NO_USAGE
 from gateway.guarding.external import outputs as module
 from gateway.guarding.external.guards import ExternalGuards
 from gateway.guarding.external.outputs import HeldStream, judge_answer
+from gateway.upstreams.base import PlainReply
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.plan import IDLE
 from tests.support.attempting import Stream
@@ -80,3 +84,32 @@ async def test_stream_without_text_is_shown_to_nobody() -> None:
             await guards.close()
 
         assert service.requests == []
+
+
+@pytest.mark.parametrize(
+    ("places", "left"),
+    [
+        ([(0, 3)], "[REDACTED_CUSTOM] and Grace"),
+        ([(8, 13), (0, 3)], "[REDACTED_CUSTOM] and [REDACTED_CUSTOM]"),
+        ([(0, 5), (3, 8)], "[REDACTED_CUSTOM]Grace"),
+        ([(0, 8), (1, 3)], "[REDACTED_CUSTOM]Grace"),
+        ([(0, 0), (13, 13)], "Ada and Grace"),
+        ([(0, 3), (3, 8)], "[REDACTED_CUSTOM][REDACTED_CUSTOM]Grace"),
+    ],
+)
+async def test_answer_loses_what_was_found(places: list[tuple[int, int]], left: str) -> None:
+    body = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "Ada and Grace"}}]})
+    found = [{"index": 0, "start": start, "end": end} for start, end in places]
+    with GuardService(lambda _: {"findings": found}) as service:
+        guards = guards_of(webhook(service, direction="output", action="redact"))
+        try:
+            reply = await judge_answer(guards, Inspection(IDLE), "req-1", plain_reply(body), chat_request())
+        finally:
+            await guards.close()
+
+    assert isinstance(reply, PlainReply)
+    assert json.loads(reply.body)["choices"][0]["message"]["content"] == left
+
+
+def plain_reply(body: str) -> PlainReply:
+    return PlainReply(body=body.encode(), usage=NO_USAGE)
