@@ -67,6 +67,7 @@ from gateway.flights.once.base import OnceStore
 from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.settings import FlightSettings, IdempotencySettings
 from gateway.guarding.answers import AnswerGuard
+from gateway.guarding.external.outputs import judge_answer
 from gateway.guarding.stage import GuardStage
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import PlainReply, RelayCall, RelayReply, RelaySupport, Reply, Upstream
@@ -219,8 +220,12 @@ class Pipeline:
         exchange.reply = reply = found or self.cache.note(exchange, await self._answer(exchange, request))  # 7
         if isinstance(request, ResponsesRequest):
             exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
+        inspection = exchange.inspection
+        if inspection is not None and self._guard.others.watches("output"):
+            reply = await judge_answer(self._guard.others, inspection, exchange.request_id, reply, request)  # 3
+            exchange.reply = reply
         # Last, so that what is kept of an answer has its placeholders still.
-        return await self._answer_guard.guard(exchange.inspection, reply, request)  # 3
+        return await self._answer_guard.guard(inspection, reply, request)  # 3
 
     async def relay(
         self,
