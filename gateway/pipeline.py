@@ -218,12 +218,12 @@ class Pipeline:
         if found is None and refusal is not None:
             raise refusal
         exchange.reply = reply = found or self.cache.note(exchange, await self._answer(exchange, request))  # 7
-        if isinstance(request, ResponsesRequest):
-            exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
         inspection = exchange.inspection
-        if inspection is not None and self._guard.others.watches("output"):
+        if inspection is not None and self._guard.others.watches("output"):  # before it can be fetched by its id
             reply = await judge_answer(self._guard.others, inspection, exchange.request_id, reply, request)  # 3
             exchange.reply = reply
+        if isinstance(request, ResponsesRequest):
+            exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
         # Last, so that what is kept of an answer has its placeholders still.
         return await self._answer_guard.guard(inspection, reply, request)  # 3
 
