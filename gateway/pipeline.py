@@ -76,6 +76,7 @@ from policies.base import Authenticator, Limiter
 from policies.effective import PolicyBook
 from policies.fair_queue import SlotGate
 from policies.rollout import Rollout
+from policies.sanitise.redaction.redactor import Vault
 from policies.staging import Trial
 from policies.stores.ledgers.base import Ledger
 from router.base import Decision
@@ -223,7 +224,9 @@ class Pipeline:
             reply = await judge_answer(self._guard.others, inspection, exchange.request_id, reply, request)  # 3
             exchange.reply = reply
         if isinstance(request, ResponsesRequest):
-            exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
+            vault = None if inspection is None else inspection.vault
+            reply = await self.continuity.remember(caller, request, exchange.routed_model, reply, vault)
+            exchange.reply = reply
         # Last, so that what is kept of an answer has its placeholders still.
         return await self._answer_guard.guard(inspection, reply, request)  # 3
 
@@ -303,11 +306,17 @@ class Pipeline:
 
     async def _sanitise(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
         try:
-            return await self._guard.check(exchange, caller, request)
+            return await self._guard.check(exchange, caller, request, await self._vault_of(caller, request))
         except GatewayError:
             raise
         except Exception as error:
             raise StageUnavailableError("the guard is unavailable") from error
+
+    async def _vault_of(self, caller: Caller, request: ModelRequest) -> Vault | None:
+        """Return what placeholders stand for in what a request continues: its values get the same ones again."""
+        if not isinstance(request, ResponsesRequest) or request.is_whole or self.policies.of(caller).guard.is_idle:
+            return None
+        return await self.continuity.vault_of(caller, request.previous_response_id or request.conversation_id)
 
     def _route(self, exchange: Exchange, request: ModelRequest) -> Decision:
         return self.router.route(

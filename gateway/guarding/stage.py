@@ -48,11 +48,16 @@ class GuardStage:
         self._checks = OwnChecks(looker)
         self.others = others or ExternalGuards()
 
-    async def check(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
+    async def check(
+        self, exchange: Exchange, caller: Caller, request: ModelRequest, vault: Vault | None = None
+    ) -> ModelRequest:
         """Return the request as it may go on: itself, or one in which placeholders stand for what was found.
 
         Args:
             exchange: gets its `inspection`, unless nothing is to be looked for in requests and answers.
+            caller: whose plan holds.
+            request: as it came.
+            vault: what placeholders stand for in the conversation that the request continues.
 
         Raises:
             PromptRejectedError: it is too large, or holds what the policy blocks.
@@ -62,7 +67,8 @@ class GuardStage:
         if plan.is_idle and not self.others.callers:
             return request
         began = perf_counter()
-        redactor = Redactor(_OF_EMBEDDINGS) if request.shape == "embeddings" else None
+        vault = _OF_EMBEDDINGS if request.shape == "embeddings" else vault
+        redactor = None if vault is None else Redactor(vault)
         inspection = exchange.inspection = Inspection(plan, redactor)
         try:
             await self._checks.load(plan)
