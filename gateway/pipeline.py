@@ -76,7 +76,8 @@ from policies.base import Authenticator, Limiter
 from policies.effective import PolicyBook
 from policies.fair_queue import SlotGate
 from policies.rollout import Rollout
-from policies.sanitise.redaction.redactor import Vault
+from policies.sanitise.inspection import Inspection
+from policies.sanitise.redaction.redactor import Redactor, Vault
 from policies.staging import Trial
 from policies.stores.ledgers.base import Ledger
 from router.base import Decision
@@ -122,7 +123,7 @@ class Pipeline:
     ) -> None:
         self._authenticator = authenticator
         self._guard = guard
-        self._answer_guard = answer_guard or AnswerGuard()
+        self.answer_guard = answer_guard or AnswerGuard()
         self.router = router
         self.cache = cache
         self._once = once or build_once()
@@ -228,7 +229,7 @@ class Pipeline:
             reply = await self.continuity.remember(caller, request, exchange.routed_model, reply, vault)
             exchange.reply = reply
         # Last, so that what is kept of an answer has its placeholders still.
-        return await self._answer_guard.guard(inspection, reply, request)  # 3
+        return await self.answer_guard.guard(inspection, reply, request, partial(self.continuity.forget, caller))  # 3
 
     async def relay(
         self,
@@ -269,6 +270,15 @@ class Pipeline:
         if reply.status >= HTTPStatus.BAD_REQUEST:
             exchange.cost_microusd = 0
         return reply
+
+    async def inspect_fetched(self, exchange: Exchange, caller: Caller, record_id: str) -> Inspection | None:
+        """Return what the guard knows of a response that is fetched by its id; None where it has nothing to do."""
+        plan = self.policies.of(caller).guard
+        vault = None if plan.is_idle else await self.continuity.vault_of(caller, record_id)
+        if vault is None and not plan.scans_output:
+            return None
+        exchange.inspection = Inspection(plan, None if vault is None else Redactor(vault))
+        return exchange.inspection
 
     async def ask_aside(self, request: ModelRequest, name: str) -> tuple[PlainReply, int | None]:
         """Ask a model on nobody's behalf, and return its answer with what it cost in micro-dollars.
