@@ -15,7 +15,7 @@ from gateway.guarding.external.guards import ExternalGuards
 from gateway.guarding.external.inputs import NO_WORDS, AskedGuards, Word
 from gateway.guarding.looking import OwnChecks
 from gateway.guarding.masking import masked
-from gateway.guarding.scanning import SHORT, TURN_S, Looker
+from gateway.guarding.scanning import TURN_S, Looker
 from gateway.guarding.terms import Terms
 from gateway.guarding.texts import Text, place_of, texts_of, tools_of
 from gateway.guarding.verdicts import Found
@@ -25,6 +25,9 @@ from policies.sanitise.inspection import Inspection
 from policies.sanitise.plan import NAME_OF, GuardPlan
 from policies.sanitise.redaction.redactor import Redactor, Vault
 from policies.sanitise.size import check_size
+
+_LONG: Final = 65_536
+"""Characters from which on placeholders are written in a thread: a millisecond, with a thousand of them."""
 
 _MANY: Final = 256
 """Texts from which on a request is rewritten in a thread: about a millisecond."""
@@ -148,7 +151,7 @@ class GuardStage:
 async def _masked(said: str, findings: list[Finding], inspection: Inspection) -> str:
     if not findings:
         return said
-    if len(said) <= SHORT:
+    if len(said) <= _LONG:
         return masked(said, findings, inspection.redactor)
     return await asyncio.to_thread(masked, said, findings, inspection.redactor)
 
