@@ -27,7 +27,7 @@ from policies.sanitise.finding import Finding
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.filtering import Duty, Filter, duty_of
 from policies.sanitise.output.known import KnownSecrets
-from policies.sanitise.output.screen import BlockedError
+from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.plan import NAME_OF
 
 if TYPE_CHECKING:

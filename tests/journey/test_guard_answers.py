@@ -220,6 +220,17 @@ def test_a_response_that_was_blocked_cannot_be_fetched(
         gpt.responses.retrieve(begun.response.id)
 
 
+@pytest.mark.parametrize("secret", [UPSTREAM_KEY, KEY])
+def test_the_gateways_own_secrets_reach_no_caller(gpt: openai.OpenAI, upstream: RepeatingUpstream, secret: str) -> None:
+    upstream.adds = f" I was called with {secret}!"
+
+    with pytest.raises(openai.APIError) as error:
+        chat(gpt, anthropic.Anthropic(api_key="none"), "Hi")
+
+    assert "own_secret" in str(error.value)
+    assert secret not in str(error.value)
+
+
 def test_no_value_is_ever_logged(gateway: LiveGateway, gpt: openai.OpenAI, upstream: RepeatingUpstream) -> None:
     chat_streamed(gpt, anthropic.Anthropic(api_key="none"), SAID)
     gateway.wait_for_idle()

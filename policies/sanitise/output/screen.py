@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from policies.sanitise.finding import Finding
-from policies.sanitise.output.finder import Finder, Sighting
+from policies.sanitise.output.finder import Finder
+from policies.sanitise.output.sighting import BlockedError, Sighting, Tell
 from policies.sanitise.redaction.placeholder import label_of
 from policies.sanitise.unicode.cleaning import cleaned
 
@@ -35,22 +36,6 @@ _BREAK: Final = re.compile(r"[\s\u0080-\U0010ffff](?=[^\s\u0080-\U0010ffff]*\Z)"
 
 _BLANK: Final = "about:blank"
 """What is written for an address: a text would be one, relative to the page."""
-
-Tell = Callable[[Sighting, int], None]
-"""Is told of a finding, and of the number of characters before the text that its places count from."""
-
-
-class BlockedError(Exception):
-    """Something was found that must not pass.
-
-    Args:
-        finding: what.
-        passed: what was held back before it, and may pass.
-    """
-
-    def __init__(self, finding: Finding, passed: str = "") -> None:
-        super().__init__(f"{finding.detector} {finding.rule}")
-        self.finding, self.passed = finding, passed
 
 
 class Screen:

@@ -8,7 +8,8 @@ import pytest
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.filtering import Filter, duty_of
 from policies.sanitise.output.known import KnownSecrets
-from policies.sanitise.output.screen import HELD, MOST, STEP, BlockedError
+from policies.sanitise.output.screen import HELD, MOST, STEP
+from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.redaction.placeholder import longest_placeholder
 from tests.support.guarded import AWS, MAIL, QUOTED, inspection_of, pieces, placeholder
 
@@ -267,6 +268,24 @@ def test_the_gateways_own_secrets_never_pass() -> None:
     )
 
     assert sent == f"{prose(22)} [REDACTED_SECRET] [REDACTED_SECRET] x"
+
+
+def test_own_secrets_are_known_without_holding_text_back() -> None:
+    inspection = inspection_of(masked=[("email", MAIL)])
+    filtered = Filter(duty_of(inspection, KnownSecrets(["vault-of-acme-77"])), "content")
+
+    assert [filtered.feed(piece) for piece in ("Hello", " there,", " you")] == ["Hello", " there,", " you"]
+
+
+def test_what_came_before_an_own_secret_is_sent_where_it_blocks() -> None:
+    inspection = inspection_of(output={"secrets": "block"})
+    filtered = Filter(duty_of(inspection, KnownSecrets(["vault-of-acme-77"])), "content")
+
+    with pytest.raises(BlockedError) as error:
+        filtered.whole("Mine is vault-of-acme-77, all right.")
+
+    assert error.value.passed == "Mine is "
+    assert inspection.counts == {("output", "secrets", "block"): 1}
 
 
 def test_disguises_are_written_plainly() -> None:
