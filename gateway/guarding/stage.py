@@ -80,6 +80,9 @@ class GuardStage:
             await self._checks.load(plan)
             return await self._inspect(inspection, request, exchange.request_id)
         finally:
+            if plan.custom is not None and plan.custom.disabled:
+                slow = (f"custom.{name}:slow" for name in sorted(plan.custom.disabled))
+                inspection.failure = " ".join([*inspection.failure.split(), *slow])
             inspection.spent_us += round((perf_counter() - began) * 1e6)
 
     async def _inspect(self, inspection: Inspection, request: ModelRequest, request_id: str) -> ModelRequest:
@@ -137,7 +140,7 @@ class GuardStage:
                 raise refusal(inspection.plan, one, place)
         replaced = [one for one in found if actions[one.detector] == "redact"]
         if replaced:
-            changed[text.path] = await self._rewritten(inspection, terms, text.text, replaced)
+            changed[text.path] = text.written(await self._rewritten(inspection, terms, text.text, replaced))
 
     async def _rewritten(self, inspection: Inspection, terms: Terms, said: str, replaced: list[Finding]) -> str:
         """Return a text without its disguises and with placeholders for everything else."""
