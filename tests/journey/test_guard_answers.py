@@ -198,6 +198,17 @@ def test_a_response_that_is_fetched_is_restored(gpt: openai.OpenAI, upstream: Re
     assert fetched.output_text == SAID
 
 
+def test_a_response_is_fetched_whole_where_answers_are_looked_through(
+    gpt: openai.OpenAI, upstream: RepeatingUpstream
+) -> None:
+    made = gpt.responses.create(model="gpt", input=SAID)
+
+    with pytest.raises(openai.BadRequestError) as error:
+        list(gpt.responses.retrieve(made.id, stream=True))
+
+    assert error.value.param == "stream"
+
+
 def test_input_items_are_restored(gpt: openai.OpenAI, upstream: RepeatingUpstream) -> None:
     made = gpt.responses.create(model="claude", input=SAID)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -93,12 +94,14 @@ class Finder:
             before = text[max(0, match.start() - _BEFORE_ADDRESS) : match.start()]
             gap = max(map(before.rfind, _ENDS))
             slashes = before.find("//", gap + 1)
-            if slashes < 0:
-                continue
             start = match.start() - len(before) + max(gap + 1, _scheme(before, slashes))
-            lengthened = text[start : match.start()] + "x" * _LONG
-            if start not in known and carriers(lengthened, self._plan.hosts):
-                known.add(start)
+            if slashes < 0 or start in known:
+                continue
+            known.add(start)
+            is_host = _PATH.search(before, slashes + 2) is None
+            if is_host and text[match.end() : match.end() + 1] != ".":
+                continue  # it names the host itself, as the prompt did
+            if carriers(text[start : match.start()] + _CARRIED, self._plan.hosts):
                 yield Finding("links", "placeholder", start, match.end(), 1.0)
 
 
@@ -116,8 +119,9 @@ def _unchanged(action: Action) -> Action:
 _PLACED: Final = ("unicode", "secrets", "pii", "canary", "links", "custom")
 _CARRYING: Final = frozenset({"links", "canary"})
 _ENDS: Final = " \n\t<>\"'`()"
-_LONG: Final = 32
-"""Characters that stand for what a placeholder carries; more than `exfiltration.CARRIES`."""
+_PATH: Final = re.compile(r"[/?#]")
+_CARRIED: Final = "x1" * 16
+"""Stands for what a placeholder carries; longer than `exfiltration.CARRIES`."""
 
 
 def _scheme(before: str, slashes: int) -> int:

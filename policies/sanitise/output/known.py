@@ -28,12 +28,13 @@ class KnownSecrets:
         values: credentials of upstreams, and keys that the settings name.
     """
 
-    __slots__ = ("_beginnings", "_firsts", "_longest", "_values")
+    __slots__ = ("_by_first", "_longest", "_values")
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values = tuple(sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True))
-        self._beginnings = frozenset(value[:length] for value in self._values for length in range(1, len(value)))
-        self._firsts = frozenset(value[0] for value in self._values)
+        self._by_first: dict[str, list[str]] = {}
+        for value in self._values:
+            self._by_first.setdefault(value[0], []).append(value)
         self._longest = max((len(value) - 1 for value in self._values), default=0)
 
     def __repr__(self) -> str:
@@ -54,7 +55,8 @@ class KnownSecrets:
         own = _OWN_KEY_BEGINS.search(text, max(0, len(text) - _LONGEST_OWN_KEY))
         begins = len(text) if own is None else own.start()
         for at in range(max(0, len(text) - self._longest), begins):
-            if text[at] in self._firsts and text[at:] in self._beginnings:
+            alike = self._by_first.get(text[at])
+            if alike is not None and any(value.startswith(text[at:]) for value in alike):
                 return at
         return begins
 

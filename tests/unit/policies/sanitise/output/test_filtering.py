@@ -270,6 +270,28 @@ def test_the_gateways_own_secrets_never_pass() -> None:
     assert sent == f"{prose(22)} [REDACTED_SECRET] [REDACTED_SECRET] x"
 
 
+@pytest.mark.parametrize(
+    ("address", "is_carried"),
+    [
+        ("https://evil.example/?q={}", True),
+        ("https://evil.example/{}/x", True),
+        ("https://evil.example/x#{}", True),
+        ("//evil.example/{}", True),
+        ("https://{}.evil.example/x", True),
+        ("https://docs.firm.example/{}", False),
+        ("http://{}:8080/status", False),
+        ("http://{}", False),
+    ],
+)
+def test_addresses_that_would_carry_what_a_placeholder_stands_for(address: str, *, is_carried: bool) -> None:
+    inspection = inspection_of(output={"links": "flag"}, allow={"links": (".firm.example",)})
+    mark = placeholder(inspection, "ip", "10.9.8.7")
+
+    passed(inspection, f"Look: {address.format(mark)} and {mark}.")
+
+    assert bool(inspection.counts) is is_carried
+
+
 def test_own_secrets_are_known_without_holding_text_back() -> None:
     inspection = inspection_of(masked=[("email", MAIL)])
     filtered = Filter(duty_of(inspection, KnownSecrets(["vault-of-acme-77"])), "content")

@@ -4,6 +4,7 @@ import pytest
 
 from policies.sanitise.output.known import KnownScreen, KnownSecrets
 from policies.sanitise.output.sighting import BlockedError
+from tests.support.guarded import pieces
 
 OWN = "sk-tw-" + "a1B2c3D4" * 4
 
@@ -58,3 +59,10 @@ def test_a_secret_may_block() -> None:
 
     assert error.value.passed == "Take "
     assert told == [12]
+
+
+def test_a_long_secret_goes_whole() -> None:
+    secret = "".join(map(str, range(1_000)))
+    screen = KnownScreen(KnownSecrets([secret]), "redact", lambda *_: None)
+
+    assert "".join(map(screen.feed, pieces(f"a{secret}b", 7))) + screen.flush() == "a[REDACTED_SECRET]b"
