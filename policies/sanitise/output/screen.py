@@ -22,8 +22,11 @@ STEP: Final = 32
 STRIDE: Final = 1_024
 """Characters between two looks where nothing is held back."""
 
+LONGEST_WORD: Final = 1_024
+"""Characters of one word up to which it is held back whole; tokens in JWT have fewer."""
+
 MOST: Final = 4_096
-"""Characters of one word, or one finding, up to which it is held back whole."""
+"""Characters of one finding up to which it is held back whole."""
 
 LONGEST: Final = 16_384 + 256
 """Characters of a private key that is held back whole."""
@@ -41,8 +44,9 @@ _BLANK: Final = "about:blank"
 class Screen:
     """Looks through one text that arrives in pieces.
 
-    Where something may be changed, at most `HELD` and `STEP` characters and the word before them are held back, `MOST`
-    characters at most, and a key up to `LONGEST`. Where findings are only told of, nothing is held back.
+    Where something may be changed, at most `HELD` and `STEP` characters and the word before them are held back; a word
+    up to `LONGEST_WORD`, a finding up to `MOST`, a private key up to `LONGEST`. Where findings are only told of,
+    nothing is held back.
 
     Args:
         finder: finds what there is.
@@ -106,7 +110,7 @@ class Screen:
         limit = max(len(window) - HELD, seen)
         last = _BREAK.search(window, seen, limit)
         cut = last.end() if last is not None else seen
-        if limit - cut > MOST:
+        if limit - cut > LONGEST_WORD:
             cut = limit
         for one in reversed(found):
             finding = one.finding

@@ -8,7 +8,7 @@ import pytest
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.filtering import Filter, duty_of
 from policies.sanitise.output.known import KnownSecrets
-from policies.sanitise.output.screen import HELD, MOST, STEP
+from policies.sanitise.output.screen import HELD, LONGEST_WORD, STEP
 from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.redaction.placeholder import longest_placeholder
 from tests.support.guarded import AWS, MAIL, QUOTED, inspection_of, pieces, placeholder
@@ -150,7 +150,7 @@ def test_what_is_held_back_is_bounded() -> None:
         held = max(held, filtered.held)
 
     assert sent + filtered.finish() == "x" * 20_000 + prose(9, 400)
-    assert held <= MOST + HELD + MOST // 2
+    assert held <= LONGEST_WORD + HELD + LONGEST_WORD // 2
 
 
 def test_words_are_held_back_no_longer_than_stated() -> None:
