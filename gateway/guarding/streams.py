@@ -73,6 +73,7 @@ class GuardedStream(PassingStream):
             AnswerRejectedError: something must not pass.
             StageUnavailableError: the guard broke.
         """
+        since = perf_counter()
         while self._failure is None:
             if self._is_over:
                 return None
@@ -87,8 +88,9 @@ class GuardedStream(PassingStream):
                 await self._end(self._events.blocked)
             if sent:
                 return sent
-            if perf_counter() - began > _TURN_S:  # what has arrived already is read without a pause
+            if perf_counter() - since > _TURN_S:  # what has arrived already is read without a pause
                 await asyncio.sleep(0)
+                since = perf_counter()
         raise self._failure
 
     async def _end(self, finding: Finding) -> None:
