@@ -33,10 +33,14 @@ _TEXT_FILE: Final = re.compile(
 )
 """How a file begins that is text; others (PDF, images) are not read."""
 
+_OF_ASSISTANTS: Final = ("refusal", "reasoning_content", "reasoning")
+"""Members of chat messages that hold text. Reasoning of chat is signed by nobody: answers have placeholders in it put
+back, and clients send it again."""
+
 _MEMBERS: Final = frozenset({
     "arguments", "content", "context", "custom", "data", "file", "file_data", "function", "function_call", "input",
-    "instructions", "messages", "output", "prediction", "prompt", "refusal", "results", "source", "suffix", "system",
-    "text", "title", "tool_calls", "variables",
+    "instructions", "messages", "output", "prediction", "prompt", "reasoning", "reasoning_content", "refusal", "results",
+    "source", "suffix", "system", "text", "title", "tool_calls", "variables",
 })  # fmt: skip
 """Names of members on the way to a text, as APIs have them."""
 
@@ -74,7 +78,8 @@ def _chat(document: Mapping[str, Any]) -> Texts:
         path: Path = ("messages", index)
         speaker = _ROLES.get(message["role"], "user")
         yield from _content(message.get("content"), (*path, "content"), speaker)
-        yield from _member(message, "refusal", path, "assistant")
+        for name in _OF_ASSISTANTS:
+            yield from _member(message, name, path, "assistant")
         called = message.get("function_call")
         if isinstance(called, dict):
             yield from _member(called, "arguments", (*path, "function_call"), "assistant", is_json=True)
