@@ -39,8 +39,8 @@ back, and clients send it again."""
 
 _MEMBERS: Final = frozenset({
     "arguments", "content", "context", "custom", "data", "file", "file_data", "function", "function_call", "input",
-    "instructions", "messages", "output", "prediction", "prompt", "reasoning", "reasoning_content", "refusal", "results",
-    "source", "suffix", "system", "text", "title", "tool_calls", "variables",
+    "instructions", "messages", "output", "prediction", "prompt", "reasoning", "reasoning_content", "refusal",
+    "results", "source", "suffix", "system", "text", "title", "tool_calls", "variables",
 })  # fmt: skip
 """Names of members on the way to a text, as APIs have them."""
 
