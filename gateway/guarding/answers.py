@@ -45,10 +45,10 @@ _EVENTS: Final[Mapping[Shape, type[ChatEvents | ResponseEvents | MessageEvents]]
 
 
 class AnswerGuard:
-    """Guards answers. One for the whole process.
+    """Guards answers. One for each version of the settings.
 
     Args:
-        known: the gateway's own secrets, which no answer may have where anything is looked for in it.
+        known: the gateway's own secrets, which no answer may have in whose texts anything is looked for or put back.
     """
 
     def __init__(self, known: KnownSecrets | None = None) -> None:

@@ -59,21 +59,21 @@ def duty_of(inspection: Inspection, known: KnownSecrets | None = None, instructi
 
     Args:
         inspection: of the request.
-        known: the gateway's own secrets.
+        known: the gateway's own secrets; looked for where anything else is done with the texts.
         instructions: judges whether a text gives instructions.
     """
     plan, vault = inspection.plan, inspection.vault
     finder = Finder(plan, vault)
     is_leak_watched = plan.output.leak != "ignore" and bool(inspection.trusted)
-    return Duty(
+    duty = Duty(
         inspection=inspection,
         finder=None if finder.is_idle else finder,
         watcher=None if finder.is_idle else Finder(plan, vault, is_fixed=True),
-        known=known,
         vault=vault if plan.restore and vault is not None and vault.values else None,
         prompt=Prompt("\n".join(inspection.trusted), "\n".join(inspection.said)) if is_leak_watched else None,
         instructions=instructions if plan.output.injection != "ignore" else None,
     )
+    return duty if duty.is_idle or known is None else msgspec.structs.replace(duty, known=known)
 
 
 class Filter:

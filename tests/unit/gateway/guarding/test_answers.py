@@ -11,6 +11,7 @@ from gateway.guarding.answers import AnswerGuard
 from gateway.upstreams.base import PlainReply
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.known import KnownSecrets
+from policies.sanitise.settings import InputActions
 from tests.support.guarded import (
     AWS,
     CHAT,
@@ -56,7 +57,14 @@ async def test_without_an_inspection_the_same_reply_comes_back() -> None:
 async def test_where_nothing_was_replaced_and_nothing_is_looked_for_the_same_reply_comes_back() -> None:
     reply = plain(chat_answer())
 
-    assert await AnswerGuard().guard(inspection_of(input={}), reply, CHAT) is reply
+    assert await AnswerGuard().guard(inspection_of(input=InputActions(pii="redact")), reply, CHAT) is reply
+
+
+async def test_own_secrets_alone_are_no_reason_to_read_an_answer() -> None:
+    reply = plain(chat_answer())
+    guard = AnswerGuard(KnownSecrets(["upstream-key-123456"]))
+
+    assert await guard.guard(inspection_of(input=InputActions(pii="redact")), reply, CHAT) is reply
 
 
 async def test_an_answer_in_which_nothing_changes_keeps_its_bytes() -> None:
