@@ -42,9 +42,11 @@ from gateway.gauges import (
     state_gauges,
     upstream_gauges,
 )
+from gateway.guarding.answers import AnswerGuard
 from gateway.guarding.external.caller import GuardCaller
 from gateway.guarding.external.guards import ExternalGuards, build_guards
 from gateway.guarding.moderation import LocalModeration
+from gateway.guarding.own_secrets import secrets_of
 from gateway.guarding.scanning import Looker
 from gateway.guarding.stage import GuardStage
 from gateway.inclusion import FileWatch
@@ -67,6 +69,7 @@ from policies.fair_queue import SlotGate
 from policies.governor import Governor
 from policies.meters import Standing
 from policies.rollout import Rollout
+from policies.sanitise.output.known import KnownSecrets
 from policies.segments import JournalInUseError
 from policies.settings import LevelSettings, OrganisationSettings
 from policies.staging import StagedPolicies, Trial
@@ -411,6 +414,7 @@ class Gateway:
         pipeline = Pipeline(
             authenticator=ring or self._ring,
             guard=GuardStage(policies, self._looker, others),
+            answer_guard=AnswerGuard(KnownSecrets(secrets_of(settings))),
             limiter=self._governor,
             ledger=self._state.ledger,
             gates=self._update_gates(settings),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from gateway.stored.responses import Bound, Kept, StoredResponses
 from gateway.upstreams.base import PlainReply, Reply, StreamReply
 from gateway.upstreams.passing import PassingStream
 from gateway.upstreams.settings import Model
+from policies.sanitise.redaction.redactor import Vault
 from router.base import Decision
 
 Item = dict[str, Any]
@@ -60,17 +62,49 @@ class Continuity:
             return request, self._bound(home, decision)
         return request, decision
 
-    async def remember(self, caller: Caller, request: ResponsesRequest, model: str, reply: Reply) -> Reply:
-        """Return the reply; by the time its end is sent, its response can be continued."""
+    async def remember(
+        self, caller: Caller, request: ResponsesRequest, model: str, reply: Reply, vault: Vault | None = None
+    ) -> Reply:
+        """Return the reply; by the time its end is sent, its response can be continued.
+
+        Args:
+            caller: who may continue it.
+            request: that was answered.
+            model: the routed model's name.
+            reply: the answer, with its placeholders.
+            vault: what placeholders of the conversation stand for, where there are any.
+        """
         if not request.is_stored:
             return reply
+        keep = partial(self._keep, caller, request, model, vault)
         if not isinstance(reply, PlainReply):
-            return RememberedStream(reply, self, caller, request, model)
-        await self.keep(caller, request, model, reply, reply.body)
+            return RememberedStream(reply, keep)
+        await keep(reply, reply.body)
         return reply
 
-    async def keep(self, caller: Caller, request: ResponsesRequest, model: str, reply: Reply, response: bytes) -> None:
+    async def vault_of(self, caller: Caller, record_id: str | None) -> Vault | None:
+        """Return what placeholders stand for in a response or conversation, None where it has none.
+
+        Raises:
+            StageUnavailableError: nobody can tell.
+        """
+        found = None if not record_id else await self._stored.find(record_id, _of_vaults(caller))
+        return msgspec.json.decode(found.response, type=Vault) if isinstance(found, Kept) else None
+
+    async def _keep(
+        self,
+        caller: Caller,
+        request: ResponsesRequest,
+        model: str,
+        vault: Vault | None,
+        reply: Reply,
+        response: bytes,
+    ) -> None:
         """Keep a response that was made by translation, or note which upstream has it."""
+        if vault is not None and vault.values:
+            kept = msgspec.json.encode(vault)
+            for record_id in (reply.response_id, request.conversation_id or ""):
+                await self._stored.keep(record_id, _of_vaults(caller), model, kept, b"[]")
         if reply.dropped is None:
             await self._stored.bind(reply.response_id, owner(caller), self._models[model].upstream, model)
         else:
@@ -95,6 +129,7 @@ class Continuity:
     async def forget(self, caller: Caller, record_id: str) -> None:
         """Forget a response or conversation."""
         await self._stored.forget(record_id, owner(caller))
+        await self._stored.forget(record_id, _of_vaults(caller))
 
     def _bound(self, found: Bound, decision: Decision) -> Decision:
         """Return who may answer, narrowed to one upstream: no other knows of what came before."""
@@ -125,14 +160,16 @@ class Continuity:
 
 
 class RememberedStream(PassingStream):
-    """A stream whose response is remembered before its end is sent."""
+    """A stream whose response is remembered before its end is sent.
 
-    def __init__(
-        self, stream: StreamReply, continuity: Continuity, caller: Caller, request: ResponsesRequest, model: str
-    ) -> None:
+    Args:
+        stream: the answer.
+        keep: keeps it; takes the stream and, of a translated one, the whole response.
+    """
+
+    def __init__(self, stream: StreamReply, keep: Callable[[Reply, bytes], Awaitable[None]]) -> None:
         super().__init__(stream)
-        self._continuity = continuity
-        self._kept_for = caller, request, model
+        self._keep = keep
         self._is_kept = False
 
     async def block(self) -> bytes | None:
@@ -141,13 +178,18 @@ class RememberedStream(PassingStream):
         is_known = self._stream.response_id if self._stream.dropped is None else self._stream.final
         if is_known and not self._is_kept:
             self._is_kept = True
-            await self._continuity.keep(*self._kept_for, self._stream, self._stream.final)
+            await self._keep(self._stream, self._stream.final)
         return block
 
 
 def owner(caller: Caller) -> str:
     """Return whom a response belongs to: the team, as a project's keys share theirs at OpenAI."""
     return f"{caller.organisation}/{caller.team}"
+
+
+def _of_vaults(caller: Caller) -> str:
+    """Return whom what placeholders stand for belongs to: no name has a line's end, and so no request asks for it."""
+    return f"{owner(caller)}\nguard"
 
 
 def _continued(request: ResponsesRequest, kept: Kept) -> ResponsesRequest:

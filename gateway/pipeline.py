@@ -67,6 +67,7 @@ from gateway.flights.once.base import OnceStore
 from gateway.flights.once.memory import MemoryOnceStore
 from gateway.flights.settings import FlightSettings, IdempotencySettings
 from gateway.guarding.answers import AnswerGuard
+from gateway.guarding.external.outputs import judge_answer
 from gateway.guarding.stage import GuardStage
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import PlainReply, RelayCall, RelayReply, RelaySupport, Reply, Upstream
@@ -75,6 +76,8 @@ from policies.base import Authenticator, Limiter
 from policies.effective import PolicyBook
 from policies.fair_queue import SlotGate
 from policies.rollout import Rollout
+from policies.sanitise.inspection import Inspection
+from policies.sanitise.redaction.redactor import Redactor, Vault
 from policies.staging import Trial
 from policies.stores.ledgers.base import Ledger
 from router.base import Decision
@@ -120,7 +123,7 @@ class Pipeline:
     ) -> None:
         self._authenticator = authenticator
         self._guard = guard
-        self._answer_guard = answer_guard or AnswerGuard()
+        self.answer_guard = answer_guard or AnswerGuard()
         self.router = router
         self.cache = cache
         self._once = once or build_once()
@@ -221,10 +224,16 @@ class Pipeline:
             asked = answer() if place is None else self.cache.fetch(exchange, request, place, answer, alone=alone)
             reply = await asked
         exchange.reply = reply
+        inspection = exchange.inspection
+        if inspection is not None and self._guard.others.watches("output"):  # before it can be fetched by its id
+            reply = await judge_answer(self._guard.others, inspection, exchange.request_id, reply, request)  # 3
+            exchange.reply = reply
         if isinstance(request, ResponsesRequest):
-            exchange.reply = reply = await self.continuity.remember(caller, request, exchange.routed_model, reply)
+            vault = None if inspection is None else inspection.vault
+            reply = await self.continuity.remember(caller, request, exchange.routed_model, reply, vault)
+            exchange.reply = reply
         # Last, so that what is kept of an answer has its placeholders still.
-        return await self._answer_guard.guard(exchange.inspection, reply, request)  # 3
+        return await self.answer_guard.guard(inspection, reply, request, partial(self.continuity.forget, caller))  # 3
 
     async def relay(
         self,
@@ -266,6 +275,15 @@ class Pipeline:
             exchange.cost_microusd = 0
         return reply
 
+    async def inspect_fetched(self, exchange: Exchange, caller: Caller, record_id: str) -> Inspection | None:
+        """Return what the guard knows of a response that is fetched by its id; None where it has nothing to do."""
+        plan = self.policies.of(caller).guard
+        vault = None if plan.is_idle else await self.continuity.vault_of(caller, record_id)
+        if vault is None and not plan.scans_output:
+            return None
+        exchange.inspection = Inspection(plan, None if vault is None else Redactor(vault))
+        return exchange.inspection
+
     async def ask_aside(self, request: ModelRequest, name: str) -> tuple[PlainReply, int | None]:
         """Ask a model on nobody's behalf, and return its answer with what it cost in micro-dollars.
 
@@ -302,11 +320,17 @@ class Pipeline:
 
     async def _sanitise(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
         try:
-            return await self._guard.check(exchange, caller, request)
+            return await self._guard.check(exchange, caller, request, await self._vault_of(caller, request))
         except GatewayError:
             raise
         except Exception as error:
             raise StageUnavailableError("the guard is unavailable") from error
+
+    async def _vault_of(self, caller: Caller, request: ModelRequest) -> Vault | None:
+        """Return what placeholders stand for in what a request continues: its values get the same ones again."""
+        if not isinstance(request, ResponsesRequest) or request.is_whole or self.policies.of(caller).guard.is_idle:
+            return None
+        return await self.continuity.vault_of(caller, request.previous_response_id or request.conversation_id)
 
     def _route(self, exchange: Exchange, request: ModelRequest) -> Decision:
         return self.router.route(

@@ -123,9 +123,12 @@ class Captures:
         try:
             self._files[opening.id] = await self._in_thread(self._open, folder, opening, encryption_key)
         except OSError as error:
-            del self._running[opening.id]
+            self._running.pop(opening.id, None)
             raise StageUnavailableError("the capture's file cannot be written") from error
-        self.is_on = True
+        if opening.id in self._running:
+            self.is_on = True
+        else:  # it was ended before it had begun
+            self._worker().submit(self._close_file, running, "operator")
         return running
 
     async def end(self, capture_id: str, by: str) -> None:

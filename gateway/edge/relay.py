@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from litestar.types import Receive, Scope, Send
 
-from gateway.domain.errors import GatewayError, InvalidRequestError, NotFoundError
-from gateway.edge.answer import allows, exchange_of
+from gateway.domain.errors import GatewayError, InvalidRequestError, NotFoundError, UpstreamGarbledError
+from gateway.edge.answer import allows, exchange_of, guard_lines, send_answer
 from gateway.edge.body import receive_upload
 from gateway.edge.current import Current
 from gateway.edge.deadline import seconds_allowed
@@ -74,6 +76,12 @@ _RETURNS: Final = frozenset(
 _SEEN_BYTES: Final = 64 * 1024
 """How much of the answer is looked at for the id of a new conversation."""
 
+_REWRITTEN_BYTES: Final = 16 * 2**20
+"""Of an answer that is changed on its way; a longer one is refused."""
+
+Rewrite = Callable[[bytes], Awaitable[bytes]]
+"""Returns what is sent in place of a body."""
+
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 
 
@@ -87,7 +95,7 @@ class Relaying:
     def __init__(self, current: Current) -> None:
         self._current = current
 
-    async def pass_on(
+    async def pass_on(  # noqa: PLR0913  three of them are the server's
         self,
         scope: Scope,
         receive: Receive,
@@ -96,6 +104,7 @@ class Relaying:
         endpoint: str = "",
         upstream: str | None = None,
         keep_bytes: int = 0,
+        rewrite: Rewrite | None = None,
     ) -> bytes:
         """Pass a request on and its answer back, both in pieces.
 
@@ -104,6 +113,7 @@ class Relaying:
             endpoint: the family of paths it belongs to, empty where no policy need admit it.
             upstream: who must answer it; the one of the settings where absent.
             keep_bytes: how much of the answer is looked at.
+            rewrite: is given the body of a good answer, and returns what is sent in its place.
 
         Returns:
             The first `keep_bytes` bytes of the answer's body, none of them when it broke off.
@@ -125,6 +135,9 @@ class Relaying:
             )
 
         reply = await version.pipeline.relay(exchange, endpoint, make_call, upstream=upstream)
+        if rewrite is not None and reply.status < HTTPStatus.BAD_REQUEST:
+            await _send_rewritten(send, exchange, reply, rewrite)
+            return b""
         return await _send_relayed(send, exchange, reply, wire, keep_bytes)
 
 
@@ -201,6 +214,20 @@ def _path(scope: Scope) -> str:
     if not is_plain or ".." in steps or "." in steps or "\\" in scope["path"]:
         raise InvalidRequestError("This path cannot be relayed.", code="invalid_path")
     return raw.removeprefix("/v1")
+
+
+async def _send_rewritten(send: Send, exchange: Exchange, reply: RelayReply, rewrite: Rewrite) -> None:
+    """Send an answer once it is whole, with another body; a failure is an error with a status."""
+    body = b""
+    async for chunk in reply.chunks():
+        body += chunk
+        if len(body) > _REWRITTEN_BYTES:
+            raise UpstreamGarbledError("The upstream's answer is too long to be looked through.")
+    if any(name == b"content-encoding" for name, _ in reply.headers):
+        raise UpstreamGarbledError("The upstream's answer is compressed, and cannot be looked through.")
+    body = await rewrite(body)
+    headers = [line for line in reply.headers if line[0] in _RETURNS and line[0] != b"content-length"]
+    await send_answer(send, exchange, reply.status, [*headers, *limit_lines(exchange), *guard_lines(exchange)], body)
 
 
 async def _send_relayed(send: Send, exchange: Exchange, reply: RelayReply, wire: Wire, keep_bytes: int) -> bytes:

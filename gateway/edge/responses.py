@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -15,7 +16,8 @@ from gateway.edge.answer import allows, exchange_of, send_json
 from gateway.edge.answering import AnswerRoute
 from gateway.edge.current import Current
 from gateway.edge.paging import limit_of
-from gateway.edge.relay import Relaying
+from gateway.edge.relay import Relaying, Rewrite
+from gateway.exchange import Exchange
 from gateway.stored.responses import Kept
 
 _METHODS: Final = {"": ("GET", "DELETE"), "cancel": ("POST",), "input_items": ("GET",)}
@@ -61,16 +63,32 @@ class ResponsesRoute:
         pipeline = self._current.version.pipeline
         caller = pipeline.authenticate(exchange)
         found = await pipeline.continuity.find(caller, response_id)
+        rewrite = None if method == "DELETE" else await self._rewriter(exchange, caller, response_id, verb)
         if isinstance(found, Kept):
-            await send_json(send, exchange, await self._own(scope, caller, response_id, verb, found))
+            answer = await self._own(scope, caller, response_id, verb, found)
+            if rewrite is not None:
+                answer = msgspec.Raw(await rewrite(msgspec.json.encode(answer)))
+            await send_json(send, exchange, answer)
             return
-        await self._relaying.pass_on(scope, receive, send, upstream=found.upstream)
+        if rewrite is not None and _query(scope).get("stream") == ["true"]:
+            message = "A stored response cannot be streamed where a policy looks through answers; fetch it whole."
+            raise InvalidRequestError(message, param="stream")
+        await self._relaying.pass_on(scope, receive, send, upstream=found.upstream, rewrite=rewrite)
         if method == "DELETE" and 200 <= exchange.status < 300:
             await pipeline.continuity.forget(caller, response_id)
 
+    async def _rewriter(self, exchange: Exchange, caller: Caller, response_id: str, verb: str) -> Rewrite | None:
+        """Return what makes of an answer about a stored response what may be sent; None where it is sent as it is."""
+        pipeline = self._current.version.pipeline
+        inspection = await pipeline.inspect_fetched(exchange, caller, response_id)
+        if inspection is None:
+            return None
+        guard = pipeline.answer_guard
+        return partial(guard.restore_page if verb == "input_items" else guard.guard_response, inspection)
+
     async def _own(self, scope: Scope, caller: Caller, response_id: str, verb: str, kept: Kept) -> Any:
         """Return the answer about a response that the gateway keeps."""
-        query = parse_qs(scope["query_string"].decode("latin-1"))
+        query = _query(scope)
         if verb == "input_items":
             return _page(msgspec.json.decode(kept.items), response_id, query)
         if verb == "cancel":
@@ -81,6 +99,10 @@ class ResponsesRoute:
         if query.get("stream") == ["true"]:
             raise InvalidRequestError("Only responses created with background=true can be streamed.", param="stream")
         return msgspec.Raw(kept.response)
+
+
+def _query(scope: Scope) -> dict[str, list[str]]:
+    return parse_qs(scope["query_string"].decode("latin-1"))
 
 
 def _page(items: list[Item], response_id: str, query: dict[str, list[str]]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def texts_of_item(item: Object, path: Path = ()) -> Texts:
     is_signed = item.get("type") == "reasoning"
     for name, place in _OF_ITEM:
         yield from _member(item, name, path, place)
-    for name in ("content", "summary"):
+    for name in ("content", "summary", "output"):
         for index, part in _objects(item.get(name)):
             yield from texts_of_part(part, (*path, name, index), is_signed=is_signed)
 
@@ -151,13 +151,19 @@ def _responses(document: Object) -> Texts:
     told = document.get("instructions")
     echoed = _member(document, "instructions", ()) if isinstance(told, str) else _said(told)
     for text in echoed:
-        yield AnswerText(text.path, text.text, is_echo=True)
+        yield AnswerText(text.path, text.text, text.place, is_echo=True)
 
 
 def _said(items: Any) -> Texts:
     for index, item in _objects(items):
-        yield from _member(item, "content", ("instructions", index))
         yield from texts_of_item(item, ("instructions", index))
+
+
+def texts_of_page(document: Object) -> Texts:
+    """Yield the texts of a page of a response's input items: they repeat the request."""
+    for index, item in _objects(document.get("data")):
+        for text in texts_of_item(item, ("data", index)):
+            yield AnswerText(text.path, text.text, text.place, text.is_signed, is_echo=not text.is_signed)
 
 
 def _messages(document: Object) -> Texts:
@@ -202,7 +208,9 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-_OF_ITEM: Final[tuple[tuple[str, Place], ...]] = (("arguments", "json"), ("input", "text"), ("code", "text"))
+_OF_ITEM: Final[tuple[tuple[str, Place], ...]] = (
+    ("arguments", "json"), ("content", "text"), ("input", "text"), ("code", "text"), ("output", "text"),
+)  # fmt: skip
 _READERS: Final[Mapping[Shape, Callable[[Object], Texts]]] = {
     "chat": _chat,
     "responses": _responses,

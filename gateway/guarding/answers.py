@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -14,12 +14,12 @@ from gateway.answers.reading import decoded
 from gateway.domain.errors import AnswerRejectedError, GatewayError, StageUnavailableError, UpstreamGarbledError
 from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.rewriting import Path, replace_texts, replaced_in
-from gateway.guarding.answer_texts import AnswerText, calls_of_answer, place_of, texts_of_answer
+from gateway.guarding.answer_texts import AnswerText, calls_of_answer, place_of, texts_of_answer, texts_of_page
 from gateway.guarding.events.base import EventGuard
 from gateway.guarding.events.chat import ChatEvents
 from gateway.guarding.events.messages import MessageEvents
 from gateway.guarding.events.responses import ResponseEvents
-from gateway.guarding.streams import AT_ONCE_BYTES, GuardedStream
+from gateway.guarding.streams import AT_ONCE_BYTES, Ending, Forget, GuardedStream
 from gateway.guarding.tool_calls import CallJudge
 from gateway.outputs.schemas import Schemas
 from gateway.upstreams.base import PlainReply, Reply
@@ -27,7 +27,7 @@ from policies.sanitise.finding import Finding
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.filtering import Duty, Filter, duty_of
 from policies.sanitise.output.known import KnownSecrets
-from policies.sanitise.output.screen import BlockedError
+from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.plan import NAME_OF
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ _EVENTS: Final[Mapping[Shape, type[ChatEvents | ResponseEvents | MessageEvents]]
 
 
 class AnswerGuard:
-    """Guards answers. One for the whole process.
+    """Guards answers. One for each version of the settings.
 
     Args:
-        known: the gateway's own secrets, which no answer may have where anything is looked for in it.
+        known: the gateway's own secrets, which no answer may have in whose texts anything is looked for or put back.
     """
 
     def __init__(self, known: KnownSecrets | None = None) -> None:
@@ -56,7 +56,9 @@ class AnswerGuard:
         self._schemas = Schemas()
         self._detector: Detector | None = None
 
-    async def guard(self, inspection: Inspection | None, reply: Reply, request: ModelRequest) -> Reply:
+    async def guard(
+        self, inspection: Inspection | None, reply: Reply, request: ModelRequest, forget: Forget | None = None
+    ) -> Reply:
         """Return an answer as it may be sent; the same one where there is nothing to do.
 
         Args:
@@ -64,6 +66,7 @@ class AnswerGuard:
                 answer: of a plain one before this returns, of a stream until its last block.
             reply: from an upstream or the cache.
             request: as it was sent.
+            forget: is called with the id of an answer that is blocked, so that it cannot be fetched either.
 
         Raises:
             AnswerRejectedError: the policy blocks it; of a stream, its `block` raises that.
@@ -76,35 +79,35 @@ class AnswerGuard:
         if duty.is_idle and calls.is_idle:
             return reply
         if isinstance(reply, PlainReply):
-            return await self._plain(duty, calls, reply, request.shape)
+            try:
+                body = await _guarded(duty, calls, reply.body, request.shape)
+            except AnswerRejectedError:
+                if forget is not None:
+                    await forget(reply.response_id)
+                raise
+            return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
         kind = _EVENTS.get(request.shape)
         if kind is None:
             return reply
         events: EventGuard = kind(duty, calls)
-        is_named = request.shape in ("responses", "messages")
-        return GuardedStream(reply, events, inspection, partial(rejection, inspection), is_named=is_named)
+        ending = Ending(partial(rejection, inspection), forget)
+        return GuardedStream(reply, events, inspection, ending, is_named=request.shape in ("responses", "messages"))
+
+    async def guard_response(self, inspection: Inspection, body: bytes) -> bytes:
+        """Return a Response that is fetched by its id as it may be sent. Raises what `guard` does."""
+        return await _guarded(await self._duty(inspection), CallJudge(inspection, self._schemas), body, "responses")
+
+    async def restore_page(self, inspection: Inspection, body: bytes) -> bytes:
+        """Return a page of a Response's input items with what placeholders stand for put back."""
+        duty = await self._duty(inspection)
+        document, _ = decoded(body)
+        changes = _changes(duty, texts_of_page(document or {}))
+        return replace_texts(body, changes) if changes else body
 
     async def _duty(self, inspection: Inspection) -> Duty:
         if sum(map(len, (*inspection.trusted, *inspection.said))) <= _PROMPT_AT_ONCE:
             return duty_of(inspection, self._known, self._judge_instructions)
         return await asyncio.to_thread(duty_of, inspection, self._known, self._judge_instructions)
-
-    async def _plain(self, duty: Duty, calls: CallJudge, reply: PlainReply, shape: Shape) -> PlainReply:
-        began = perf_counter()
-        try:
-            if len(reply.body) <= AT_ONCE_BYTES:
-                body = guarded_body(duty, calls, reply.body, shape)
-            else:
-                body = await asyncio.to_thread(guarded_body, duty, calls, reply.body, shape)
-        except BlockedError as error:
-            raise rejection(duty.inspection, error.finding) from error
-        except GatewayError:
-            raise
-        except Exception as error:
-            raise StageUnavailableError("the guard is unavailable") from error
-        finally:
-            duty.inspection.spent_us += round((perf_counter() - began) * 1e6)
-        return reply if body is reply.body else msgspec.structs.replace(reply, body=body)
 
     def _judge_instructions(self, text: str) -> float | None:
         if self._detector is None:
@@ -114,6 +117,22 @@ class AnswerGuard:
             self._detector = Detector()
         verdict = self._detector.judge(text, "tool")
         return verdict.score if verdict.flagged else None
+
+
+async def _guarded(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> bytes:
+    began = perf_counter()
+    try:
+        if len(body) <= AT_ONCE_BYTES:
+            return guarded_body(duty, calls, body, shape)
+        return await asyncio.to_thread(guarded_body, duty, calls, body, shape)
+    except BlockedError as error:
+        raise rejection(duty.inspection, error.finding) from error
+    except GatewayError:
+        raise
+    except Exception as error:
+        raise StageUnavailableError("the guard is unavailable") from error
+    finally:
+        duty.inspection.spent_us += round((perf_counter() - began) * 1e6)
 
 
 def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> bytes:
@@ -128,11 +147,7 @@ def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> byt
     document, _ = decoded(body)
     if document is None:
         raise UpstreamGarbledError("The upstream's answer is not a JSON object.")
-    changes: dict[Path, Any] = {}
-    for text in texts_of_answer(document, shape):
-        passed = _passed(duty, text)
-        if passed != text.text:
-            changes[text.path] = passed
+    changes = _changes(duty, texts_of_answer(document, shape))
     if not calls.is_idle:
         restored = replaced_in(document, changes) if changes else document
         for call in calls_of_answer(restored, shape):
@@ -140,6 +155,12 @@ def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> byt
     if not changes:
         return body
     return replace_texts(body, changes | without_logprobs(document, changes))
+
+
+def _changes(duty: Duty, texts: Iterable[AnswerText]) -> dict[Path, Any]:
+    """Return what is to stand in place of texts, by place; the others stay."""
+    passed = ((text, _passed(duty, text)) for text in texts)
+    return {text.path: new for text, new in passed if new != text.text}
 
 
 def _passed(duty: Duty, text: AnswerText) -> str:

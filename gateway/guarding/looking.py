@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Final
@@ -15,6 +16,8 @@ from gateway.guarding.texts import Speaker, Text
 from gateway.guarding.verdicts import Found
 from policies.sanitise.finding import Finding, Kind
 from policies.sanitise.plan import GuardPlan
+
+log = logging.getLogger("tierway")
 
 _DISGUISES: Final[frozenset[Kind]] = frozenset({"unicode"})
 
@@ -79,7 +82,12 @@ class OwnChecks:
         if terms.kinds:
             found += looker.scan(said, terms.kinds) if len(said) <= SHORT else await looker.scan_long(said, terms.kinds)
         if terms.has_patterns and plan.custom is not None:
+            before = len(plan.custom.disabled)
             found += plan.custom.scan(said)
+            if len(plan.custom.disabled) > before:
+                log.warning(
+                    "guard: patterns out of use, as they were slow: %s", ", ".join(sorted(plan.custom.disabled))
+                )
         return [one for one in found if not _is_admitted(plan, one, said)] if plan.allow else found
 
     async def clean(self, plan: GuardPlan, said: str) -> str:

@@ -15,7 +15,7 @@ from gateway.guarding.external.guards import ExternalGuards
 from gateway.guarding.external.inputs import NO_WORDS, AskedGuards, Word
 from gateway.guarding.looking import OwnChecks
 from gateway.guarding.masking import masked
-from gateway.guarding.scanning import SHORT, TURN_S, Looker
+from gateway.guarding.scanning import TURN_S, Looker
 from gateway.guarding.terms import Terms
 from gateway.guarding.texts import Text, place_of, texts_of, tools_of
 from gateway.guarding.verdicts import Found
@@ -25,6 +25,12 @@ from policies.sanitise.inspection import Inspection
 from policies.sanitise.plan import NAME_OF, GuardPlan
 from policies.sanitise.redaction.redactor import Redactor, Vault
 from policies.sanitise.size import check_size
+
+_LONG: Final = 65_536
+"""Characters from which on placeholders are written in a thread: a millisecond, with a thousand of them."""
+
+_SOME: Final = 128
+"""The same for findings in JSON: half a millisecond."""
 
 _MANY: Final = 256
 """Texts from which on a request is rewritten in a thread: about a millisecond."""
@@ -48,11 +54,16 @@ class GuardStage:
         self._checks = OwnChecks(looker)
         self.others = others or ExternalGuards()
 
-    async def check(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
+    async def check(
+        self, exchange: Exchange, caller: Caller, request: ModelRequest, vault: Vault | None = None
+    ) -> ModelRequest:
         """Return the request as it may go on: itself, or one in which placeholders stand for what was found.
 
         Args:
             exchange: gets its `inspection`, unless nothing is to be looked for in requests and answers.
+            caller: whose plan holds.
+            request: as it came.
+            vault: what placeholders stand for in the conversation that the request continues.
 
         Raises:
             PromptRejectedError: it is too large, or holds what the policy blocks.
@@ -62,12 +73,16 @@ class GuardStage:
         if plan.is_idle and not self.others.callers:
             return request
         began = perf_counter()
-        redactor = Redactor(_OF_EMBEDDINGS) if request.shape == "embeddings" else None
+        vault = _OF_EMBEDDINGS if request.shape == "embeddings" else vault
+        redactor = None if vault is None else Redactor(vault)
         inspection = exchange.inspection = Inspection(plan, redactor)
         try:
             await self._checks.load(plan)
             return await self._inspect(inspection, request, exchange.request_id)
         finally:
+            if plan.custom is not None and plan.custom.disabled:
+                slow = (f"custom.{name}:slow" for name in sorted(plan.custom.disabled))
+                inspection.failure = " ".join([*inspection.failure.split(), *slow])
             inspection.spent_us += round((perf_counter() - began) * 1e6)
 
     async def _inspect(self, inspection: Inspection, request: ModelRequest, request_id: str) -> ModelRequest:
@@ -125,7 +140,7 @@ class GuardStage:
                 raise refusal(inspection.plan, one, place)
         replaced = [one for one in found if actions[one.detector] == "redact"]
         if replaced:
-            changed[text.path] = await self._rewritten(inspection, terms, text.text, replaced)
+            changed[text.path] = text.written(await self._rewritten(inspection, terms, text.text, replaced))
 
     async def _rewritten(self, inspection: Inspection, terms: Terms, said: str, replaced: list[Finding]) -> str:
         """Return a text without its disguises and with placeholders for everything else."""
@@ -142,7 +157,8 @@ class GuardStage:
 async def _masked(said: str, findings: list[Finding], inspection: Inspection) -> str:
     if not findings:
         return said
-    if len(said) <= SHORT:
+    is_plain = said.lstrip()[:1] not in ("{", "[")
+    if len(said) <= _LONG and (is_plain or len(findings) <= _SOME):
         return masked(said, findings, inspection.redactor)
     return await asyncio.to_thread(masked, said, findings, inspection.redactor)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,8 +24,23 @@ _END: Final = b"\n\n"
 AT_ONCE_BYTES: Final = 16 * 1024
 """Of answers, and of blocks of streams, that are guarded on the loop, in some 1 ms; larger ones in a thread."""
 
-Refuse = Callable[[Finding], GatewayError]
-"""Returns the error that an answer ends with in which something must not pass."""
+Forget = Callable[[str], Awaitable[None]]
+"""Forgets an answer by its id."""
+
+_TURN_S: Final = 0.001
+"""Seconds of work after which others get a turn."""
+
+
+class Ending(NamedTuple):
+    """How a stream ends in which something must not pass.
+
+    Attributes:
+        refuse: makes the error.
+        forget: forgets what is kept of the answer; nothing is where it is None.
+    """
+
+    refuse: Callable[[Finding], GatewayError]
+    forget: Forget | None
 
 
 class GuardedStream(PassingStream):
@@ -38,15 +53,15 @@ class GuardedStream(PassingStream):
         stream: the answer.
         events: guards the events of its shape.
         inspection: of the request; is told the time that was spent.
-        refuse: makes the error.
+        ending: how it ends where something must not pass.
         is_named: whether events have names.
     """
 
     def __init__(
-        self, stream: StreamReply, events: EventGuard, inspection: Inspection, refuse: Refuse, *, is_named: bool
+        self, stream: StreamReply, events: EventGuard, inspection: Inspection, ending: Ending, *, is_named: bool
     ) -> None:
         super().__init__(stream)
-        self._events, self._inspection, self._refuse = events, inspection, refuse
+        self._events, self._inspection, self._ending = events, inspection, ending
         self._is_named = is_named
         self._failure: GatewayError | None = None
         self._is_over = False
@@ -58,6 +73,7 @@ class GuardedStream(PassingStream):
             AnswerRejectedError: something must not pass.
             StageUnavailableError: the guard broke.
         """
+        since = perf_counter()
         while self._failure is None:
             if self._is_over:
                 return None
@@ -69,11 +85,20 @@ class GuardedStream(PassingStream):
                 sent = await asyncio.to_thread(self._safely, block)
             self._inspection.spent_us += round((perf_counter() - began) * 1e6)
             if self._events.blocked is not None:
-                self._failure = self._refuse(self._events.blocked)
-                await self._stream.close()
+                await self._end(self._events.blocked)
             if sent:
                 return sent
+            if perf_counter() - since > _TURN_S:  # what has arrived already is read without a pause
+                await asyncio.sleep(0)
+                since = perf_counter()
         raise self._failure
+
+    async def _end(self, finding: Finding) -> None:
+        """End the stream with an error, leave the upstream, and let nobody fetch the answer by its id."""
+        self._failure = self._ending.refuse(finding)
+        await self._stream.close()
+        if self._ending.forget is not None and self._stream.response_id:
+            await self._ending.forget(self._stream.response_id)
 
     async def _read(self) -> bytes | None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
@@ -26,10 +28,19 @@ _MODELS_OWN: Final = frozenset({"reasoning", "compaction", "item_reference", "mc
 """Items that are sealed, or stand for something elsewhere: a changed one is refused by whoever made it."""
 
 
+_TEXT_FILE: Final = re.compile(
+    r"data:(?:text/[a-z0-9.+-]+|application/(?:json|xml|yaml|x-yaml|csv))(?:;charset=utf-8)?;base64,", re.IGNORECASE
+)
+"""How a file begins that is text; others (PDF, images) are not read."""
+
+_OF_ASSISTANTS: Final = ("refusal", "reasoning_content", "reasoning")
+"""Members of chat messages that hold text. Reasoning of chat is signed by nobody: answers have placeholders in it put
+back, and clients send it again."""
+
 _MEMBERS: Final = frozenset({
-    "arguments", "content", "context", "custom", "data", "function", "function_call", "input", "instructions",
-    "messages", "output", "prediction", "prompt", "refusal", "results", "source", "suffix", "system", "text", "title",
-    "tool_calls", "variables",
+    "arguments", "content", "context", "custom", "data", "file", "file_data", "function", "function_call", "input",
+    "instructions", "messages", "output", "prediction", "prompt", "reasoning", "reasoning_content", "refusal",
+    "results", "source", "suffix", "system", "text", "title", "tool_calls", "variables",
 })  # fmt: skip
 """Names of members on the way to a text, as APIs have them."""
 
@@ -41,11 +52,17 @@ class Text(msgspec.Struct, frozen=True, gc=False):
         path: where it stands in the document.
         speaker: whose it is.
         text: as decoded; of arguments that are JSON in a string, that JSON without escapes that it does not need.
+        wrapping: what stands before a text that is sent in Base64, empty for others.
     """
 
     path: Path
     speaker: Speaker
     text: str
+    wrapping: str = ""
+
+    def written(self, text: str) -> str:
+        """Return another text as it must stand in the place of this one."""
+        return self.wrapping + b64encode(text.encode(errors="replace")).decode() if self.wrapping else text
 
 
 Texts = Iterator[Text]
@@ -61,7 +78,8 @@ def _chat(document: Mapping[str, Any]) -> Texts:
         path: Path = ("messages", index)
         speaker = _ROLES.get(message["role"], "user")
         yield from _content(message.get("content"), (*path, "content"), speaker)
-        yield from _member(message, "refusal", path, "assistant")
+        for name in _OF_ASSISTANTS:
+            yield from _member(message, name, path, "assistant")
         called = message.get("function_call")
         if isinstance(called, dict):
             yield from _member(called, "arguments", (*path, "function_call"), "assistant", is_json=True)
@@ -165,6 +183,9 @@ def _part(part: Mapping[str, Any], path: Path, speaker: Speaker) -> Texts:
     if kind == "tool_use":
         yield from _arguments(part.get("input"), (*path, "input"))
         return
+    if kind in ("file", "input_file"):
+        owner, steps = (part["file"], (*path, "file")) if isinstance(part.get("file"), dict) else (part, path)
+        yield from _file(owner.get("file_data"), (*steps, "file_data"))
     if kind in ("document", "search_result", "tool_result") or str(kind).endswith("_tool_result"):
         speaker = "tool"
     for name in ("text", "refusal", "title", "context"):
@@ -175,6 +196,19 @@ def _part(part: Mapping[str, Any], path: Path, speaker: Speaker) -> Texts:
         if source.get("type") == "text":
             yield from _member(source, "data", (*path, "source"), speaker)
         yield from _content(source.get("content"), (*path, "source", "content"), speaker)
+
+
+def _file(given: Any, path: Path) -> Texts:
+    """Yield the text of an attached file that is one: a document, whoever attached it."""
+    found = _TEXT_FILE.match(given) if isinstance(given, str) else None
+    if found is None:
+        return
+    try:
+        text = b64decode(given[found.end() :], validate=True).decode()
+    except ValueError:
+        return
+    if text:
+        yield Text(path, "tool", text, found[0])
 
 
 def _arguments(value: Any, path: Path) -> Texts:

@@ -11,7 +11,7 @@ from gateway.outputs.compiled import Unchecked
 from gateway.outputs.schemas import Schemas
 from policies.sanitise.finding import Finding
 from policies.sanitise.inspection import Inspection, Verdict
-from policies.sanitise.output.screen import BlockedError
+from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.plan import ToolRule
 from policies.sanitise.tools import judge_call
 

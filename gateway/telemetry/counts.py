@@ -156,7 +156,7 @@ class Telemetry:
         if record.cache:
             self._cache[record.cache] = self._cache.get(record.cache, 0) + 1
         if record.guard is not None:
-            self._record_guard(record.guard["counts"])
+            self._record_guard(record.guard.get("counts", {}))
         if model:
             self._record_model(record, team, model)
         if self.log is not None:

@@ -172,9 +172,12 @@ class Inspection:
             "result": self.strictest(),
             "us": self.spent_us,
             **({"unheard": self.failure} if self.failure else {}),
-            "counts": {".".join(key): count for key, count in self.counts.items()},
-            "found": [_told(verdict) for verdict in self.verdicts[:_MOST_TOLD]],
+            **(self._found() if self.counts else {}),
         }
+
+    def _found(self) -> dict[str, Any]:
+        counts = {".".join(key): count for key, count in self.counts.items()}
+        return {"counts": counts, "found": [_told(verdict) for verdict in self.verdicts[:_MOST_TOLD]]}
 
 
 def _told(verdict: Verdict) -> dict[str, Any]:

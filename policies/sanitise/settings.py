@@ -89,7 +89,7 @@ class ToolRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What holds for one tool."""
 
     roots: tuple[str, ...] | None = None
-    """Folders that its paths may lead into; as for all tools where absent."""
+    """Folders that its absolute paths may lead into; as for all tools where absent."""
     hosts: tuple[str, ...] | None = None
     """Hosts that its addresses may name; as for all tools where absent."""
     action: Action | None = None
@@ -104,7 +104,7 @@ class ToolArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     allowed: tuple[str, ...] | None = None
     """Shell patterns over the names of tools that may be called; any where absent."""
     roots: tuple[str, ...] | None = None
-    """Folders that paths may lead into; any where absent, but for those that no tool should touch."""
+    """Folders that absolute paths may lead into; none where absent: relative paths pass that do not climb out."""
     hosts: tuple[str, ...] | None = None
     """Hosts that addresses may name, `.example.org` for all below it; any public one where absent."""
     rules: dict[str, ToolRules] = {}

@@ -116,7 +116,7 @@ def test_beginning_ending_and_reading_leave_audit_lines(start_gateway: StartGate
 
 BAD = [
     ({"key": "t/nobody", "minutes": 1, "reason": "ticket 4711"}, 400),
-    ({"key": "t/all", "minutes": 0, "reason": "ticket 4711"}, 400),
+    ({"key": "t/all", "minutes": 0.5, "reason": "ticket 4711"}, 400),
     ({"key": "t/all", "minutes": 241, "reason": "ticket 4711"}, 400),
     ({"key": "t/all", "minutes": 1, "reason": "why"}, 400),
     ({"key": "t/all", "minutes": 1, "reason": "two\nlines of it"}, 400),

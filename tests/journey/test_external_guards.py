@@ -227,9 +227,7 @@ def test_answer_may_be_redacted_for_good(guarded: Start, service: GuardService) 
     service.says = lambda _: HELLO
     answer = ask(guarded(on_answers(service, action="redact")))
 
-    text = answer.json()["choices"][0]["message"]["content"]
-    assert text.startswith("[[CUSTOM_1_")
-    assert text.endswith("]].")
+    assert answer.json()["choices"][0]["message"]["content"] == "[REDACTED_CUSTOM]."
 
 
 def streamed(upstream: ScriptedUpstream, *pieces: str) -> None:

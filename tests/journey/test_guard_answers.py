@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -170,6 +171,75 @@ def test_a_plain_answer_tells_what_was_put_back(gpt: openai.OpenAI, upstream: Re
     answer = gpt.chat.completions.with_raw_response.create(model="gpt", messages=[{"role": "user", "content": SAID}])
 
     assert "restored=2;invented=0;unrestored=0" in answer.headers["x-tierway-guard"]
+
+
+@pytest.mark.parametrize("model", ["gpt", "claude"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_conversation_keeps_its_placeholders(
+    gpt: openai.OpenAI, upstream: RepeatingUpstream, model: str, *, stream: bool
+) -> None:
+    first: Any = gpt.responses.create(model=model, input=SAID, stream=stream)
+    made = next(event.response for event in first if event.type == "response.completed") if stream else first
+
+    second = gpt.responses.create(model=model, input=f"Once more: {SAID}", previous_response_id=made.id)
+
+    assert second.output_text == f"Once more: {SAID}"
+    marks = [set(re.findall(rb"\[\[EMAIL_[0-9]_[a-z0-9]{5}\]\]", body)) for body in upstream.seen]
+    assert len(marks[0]) == 2
+    assert marks[0] == marks[1]
+
+
+@pytest.mark.parametrize("model", ["gpt", "claude"])
+def test_a_response_that_is_fetched_is_restored(gpt: openai.OpenAI, upstream: RepeatingUpstream, model: str) -> None:
+    made = gpt.responses.create(model=model, input=SAID)
+
+    fetched = gpt.responses.retrieve(made.id)
+
+    assert fetched.output_text == SAID
+
+
+def test_a_response_is_fetched_whole_where_answers_are_looked_through(
+    gpt: openai.OpenAI, upstream: RepeatingUpstream
+) -> None:
+    made = gpt.responses.create(model="gpt", input=SAID)
+
+    with pytest.raises(openai.BadRequestError) as error:
+        list(gpt.responses.retrieve(made.id, stream=True))
+
+    assert error.value.param == "stream"
+
+
+def test_input_items_are_restored(gpt: openai.OpenAI, upstream: RepeatingUpstream) -> None:
+    made = gpt.responses.create(model="claude", input=SAID)
+
+    items = gpt.responses.input_items.list(made.id).data
+
+    assert items[0].content[0].text == SAID  # type: ignore[union-attr, index]
+
+
+@pytest.mark.parametrize("model", ["gpt", "claude"])
+def test_a_response_that_was_blocked_cannot_be_fetched(
+    gpt: openai.OpenAI, upstream: RepeatingUpstream, model: str
+) -> None:
+    upstream.adds = f" The key is {AWS}. " + "And so on. " * 50
+    stream = iter(gpt.responses.create(model=model, input="Hi", stream=True))
+    begun: Any = next(stream)
+
+    with pytest.raises(openai.APIError):
+        list(stream)
+    with pytest.raises(openai.NotFoundError):
+        gpt.responses.retrieve(begun.response.id)
+
+
+@pytest.mark.parametrize("secret", [UPSTREAM_KEY, KEY])
+def test_the_gateways_own_secrets_reach_no_caller(gpt: openai.OpenAI, upstream: RepeatingUpstream, secret: str) -> None:
+    upstream.adds = f" I was called with {secret}!"
+
+    with pytest.raises(openai.APIError) as error:
+        chat(gpt, anthropic.Anthropic(api_key="none"), "Hi")
+
+    assert "own_secret" in str(error.value)
+    assert secret not in str(error.value)
 
 
 def test_no_value_is_ever_logged(gateway: LiveGateway, gpt: openai.OpenAI, upstream: RepeatingUpstream) -> None:

@@ -24,12 +24,14 @@ class RepeatingUpstream:
         seen: bodies, as they came.
         calls_tools: whether it calls the tool `weather` with what it was told, besides saying it.
         adds: what it says after that.
+        made: its newest answer, which is what it has at any id.
     """
 
     def __init__(self) -> None:
         self.seen: list[bytes] = []
         self.calls_tools = False
         self.adds = ""
+        self.made: Document = {}
 
     def __enter__(self) -> Self:
         upstream = self
@@ -43,6 +45,14 @@ class RepeatingUpstream:
                 kind, sent = upstream._answer(self.path, json.loads(body))
                 self.send_response(200)
                 self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(sent)))
+                self.end_headers()
+                self.wfile.write(sent)
+
+            def do_GET(self) -> None:
+                sent = json.dumps(upstream.made).encode()
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(sent)))
                 self.end_headers()
                 self.wfile.write(sent)
@@ -72,11 +82,12 @@ class RepeatingUpstream:
         told = _told(request) + self.adds
         asked = json.dumps({"about": told}) if self.calls_tools else ""
         events = _EVENTS[shape](pieces(told, _SIZE), pieces(asked, _SIZE))
-        if request.get("stream"):
-            return "text/event-stream", framed(events, shape)
         assembled = ASSEMBLERS[shape](events, USAGE)
         assert assembled is not None
-        return "application/json", json.dumps(assembled.document).encode()
+        self.made = assembled.document
+        if request.get("stream"):
+            return "text/event-stream", framed(events, shape)
+        return "application/json", json.dumps(self.made).encode()
 
 
 _EVENTS: Final[dict[Shape, Any]] = {"chat": chat_events, "responses": response_events, "messages": message_events}

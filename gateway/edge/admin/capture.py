@@ -22,7 +22,7 @@ class CaptureRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     key: Annotated[str, msgspec.Meta(max_length=129)]
     """`team/name` of the one key."""
-    minutes: Annotated[float, msgspec.Meta(gt=0, le=MOST_MINUTES)]
+    minutes: Annotated[float, msgspec.Meta(ge=1, le=MOST_MINUTES)]
     """For which it runs."""
     reason: Annotated[str, msgspec.Meta(min_length=8, max_length=200)]
     """Why, for whoever reads the audit lines: a ticket, an incident."""

@@ -9,7 +9,7 @@ from gateway.answers.reading import Document
 from gateway.guarding.tool_calls import MOST_CHARACTERS, CallJudge
 from policies.sanitise.finding import Finding
 from policies.sanitise.output.filtering import Duty, Filter
-from policies.sanitise.output.screen import BlockedError
+from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.redaction.restorer import Place
 
 

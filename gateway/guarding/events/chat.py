@@ -72,7 +72,8 @@ class ChatEvents:
         index = choice.get("index")
         at = index if type(index) is int else 0
         self._delta(at, an_object(choice.get("delta")))
-        self._text((at, "text", 0), choice, "text")  # of a legacy completion
+        if "text" in choice:  # of a legacy completion
+            self._text((at, "text", 0), choice, "text")
         if choice.get("finish_reason") is not None:
             self._finish(at)
             if self.blocked is not None:
@@ -82,16 +83,22 @@ class ChatEvents:
         return self._is_changed
 
     def _delta(self, index: int, delta: Document) -> None:
-        for name in _TEXTS:
-            self._text((index, name, 0), delta, name)
-            for part in objects(delta.get(name)):
-                self._text((index, name, 0), part, "text")
-        self._text((index, "audio", 0), an_object(delta.get("audio")), "transcript")
-        if isinstance(delta.get("function_call"), dict):
-            self._call((index, "function_call", 0), delta["function_call"], "arguments")
-        for call in objects(delta.get("tool_calls")):
-            kind = "custom" if "custom" in call else "function"
-            self._call((index, kind, self._number_of(index, call)), an_object(call.get(kind)), _OF_CALLS[kind])
+        for name, value in delta.items():
+            if not value:
+                continue
+            if name in _TEXTS:
+                self._text((index, name, 0), delta, name)
+                for part in objects(value):
+                    self._text((index, name, 0), part, "text")
+            elif name == "tool_calls":
+                for call in objects(value):
+                    kind = "custom" if "custom" in call else "function"
+                    key = (index, kind, self._number_of(index, call))
+                    self._call(key, an_object(call.get(kind)), _OF_CALLS[kind])
+            elif name == "function_call":
+                self._call((index, name, 0), an_object(value), "arguments")
+            elif name == "audio":
+                self._text((index, name, 0), an_object(value), "transcript")
 
     def _text(self, key: Key, owner: Document, member: str) -> None:
         """Replace a piece of a text by what may be sent."""

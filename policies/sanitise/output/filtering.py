@@ -11,13 +11,15 @@ import msgspec
 from policies.sanitise.finding import Finding
 from policies.sanitise.injection.leak import Prompt, Reader
 from policies.sanitise.inspection import Inspection
-from policies.sanitise.output.finder import Finder, Sighting
+from policies.sanitise.output.finder import Finder
 from policies.sanitise.output.instructions import InstructionReader, Judge
-from policies.sanitise.output.known import KnownSecrets
-from policies.sanitise.output.screen import BlockedError, Screen
+from policies.sanitise.output.known import KnownScreen, KnownSecrets
+from policies.sanitise.output.screen import Screen
+from policies.sanitise.output.sighting import BlockedError, Sighting
 from policies.sanitise.output.tally import Tally
 from policies.sanitise.redaction.redactor import Vault
 from policies.sanitise.redaction.restorer import Place, StreamRestorer
+from policies.sanitise.settings import Action
 
 _ESCAPED: Final = re.compile(r"\\(?:[nrtbf\"]|u[0-9a-fA-F]{4})")
 
@@ -31,6 +33,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
         inspection: of the request; takes in what is found.
         finder: finds what has a place; None where nothing is looked for.
         watcher: the same for texts that must not be changed.
+        known: the gateway's own secrets, which are taken out at least; None where nobody knows any.
         vault: whose placeholders are put back; None where none are.
         prompt: the system message that must not be given away; None where nobody looks.
         instructions: judges whether a text gives instructions; None where nobody looks.
@@ -39,6 +42,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     inspection: Inspection
     finder: Finder | None = None
     watcher: Finder | None = None
+    known: KnownSecrets | None = None
     vault: Vault | None = None
     prompt: Prompt | None = None
     instructions: Judge | None = None
@@ -46,7 +50,8 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_idle(self) -> bool:
         """Whether texts pass as they are."""
-        return self.finder is None and self.vault is None and self.prompt is None and self.instructions is None
+        used = (self.finder, self.known, self.vault, self.prompt, self.instructions)
+        return all(one is None for one in used)
 
 
 def duty_of(inspection: Inspection, known: KnownSecrets | None = None, instructions: Judge | None = None) -> Duty:
@@ -54,20 +59,21 @@ def duty_of(inspection: Inspection, known: KnownSecrets | None = None, instructi
 
     Args:
         inspection: of the request.
-        known: the gateway's own secrets.
+        known: the gateway's own secrets; looked for where anything else is done with the texts.
         instructions: judges whether a text gives instructions.
     """
     plan, vault = inspection.plan, inspection.vault
-    finder = Finder(plan, vault, known)
+    finder = Finder(plan, vault)
     is_leak_watched = plan.output.leak != "ignore" and bool(inspection.trusted)
-    return Duty(
+    duty = Duty(
         inspection=inspection,
         finder=None if finder.is_idle else finder,
-        watcher=None if finder.is_idle else Finder(plan, vault, known, is_fixed=True),
+        watcher=None if finder.is_idle else Finder(plan, vault, is_fixed=True),
         vault=vault if plan.restore and vault is not None and vault.values else None,
         prompt=Prompt("\n".join(inspection.trusted), "\n".join(inspection.said)) if is_leak_watched else None,
         instructions=instructions if plan.output.injection != "ignore" else None,
     )
+    return duty if duty.is_idle or known is None else msgspec.structs.replace(duty, known=known)
 
 
 class Filter:
@@ -78,10 +84,10 @@ class Filter:
         name: the text, as a path in the answer, for verdicts.
         place: whether it stands inside of a string of JSON.
         is_signed: whether it must stay as it is, as its signature would not fit else: nothing is put back or replaced,
-            and what should be replaced is flagged.
+            and what should be replaced is flagged. Only the gateway's own secrets go all the same.
     """
 
-    __slots__ = ("_duty", "_instructions", "_leak", "_restorer", "_screen", "_tally")
+    __slots__ = ("_duty", "_instructions", "_known", "_leak", "_restorer", "_screen", "_tally")
 
     def __init__(self, duty: Duty, name: str, place: Place = "text", *, is_signed: bool = False) -> None:
         self._duty = duty
@@ -89,6 +95,8 @@ class Filter:
         finder = duty.watcher if is_signed else duty.finder
         view = _plain_view if place == "json" else None
         self._screen = None if finder is None else Screen(finder, self._tally.add, view)
+        own: Action = "block" if duty.inspection.plan.output.secrets == "block" else "redact"
+        self._known = None if duty.known is None else KnownScreen(duty.known, own, self._tally.add)
         self._leak = None if duty.prompt is None else Reader(duty.prompt)
         self._instructions = None if duty.instructions is None else InstructionReader(duty.instructions)
         self._restorer = None if duty.vault is None or is_signed else StreamRestorer(duty.vault, place)
@@ -96,7 +104,8 @@ class Filter:
     @property
     def held(self) -> int:
         """Return how many characters are held back."""
-        screened = 0 if self._screen is None else self._screen.held
+        screens = (self._known, self._screen)
+        screened = sum(screen.held for screen in screens if screen is not None)
         return screened + (0 if self._restorer is None else self._restorer.held)
 
     def feed(self, piece: str) -> str:
@@ -110,15 +119,12 @@ class Filter:
             self._found("leak", "system_message", 1.0)
         if self._instructions is not None and (score := self._instructions.feed(piece)) is not None:
             self._found("injection", "instructions", score)
-        screen, restorer = self._screen, self._restorer
-        passed = piece if screen is None else self._screened(screen.feed, piece)
-        return passed if restorer is None or not passed else restorer.feed(passed)
+        return self._passed(piece if self._known is None else self._without_own(self._known, piece))
 
     def flush(self) -> str:
         """Return what was held back: the text pauses, has ended, or was broken off. Raises what `feed` does."""
-        passed = "" if self._screen is None else self._screened(self._screen.flush)
-        restorer = self._restorer
-        return passed if restorer is None else restorer.feed(passed) + restorer.flush()
+        passed = "" if self._known is None else self._passed(self._known.flush())
+        return passed + self._rest()
 
     def finish(self) -> str:
         """Return what was held back of a text that has ended, and have what was found told. Raises what `feed` does."""
@@ -147,12 +153,36 @@ class Filter:
             inspection.unrestored += restorer.unrestored
             restorer.restored = restorer.invented = restorer.unrestored = 0
 
+    def _without_own(self, known: KnownScreen, piece: str) -> str:
+        """Return what may pass of a piece without the gateway's own secrets."""
+        try:
+            return known.feed(piece)
+        except BlockedError as error:
+            error.passed = self._passed(error.passed) + self._rest()
+            self.close()
+            raise
+
+    def _rest(self) -> str:
+        """Return what the others hold back."""
+        passed = "" if self._screen is None else self._restored(self._screened(self._screen.flush))
+        return passed if self._restorer is None else passed + self._restorer.flush()
+
+    def _passed(self, piece: str) -> str:
+        """Return what may be sent on of a text that has none of the gateway's own secrets."""
+        if self._screen is not None:
+            piece = self._screened(self._screen.feed, piece)
+        return self._restored(piece)
+
+    def _restored(self, text: str) -> str:
+        return text if self._restorer is None or not text else self._restorer.feed(text)
+
     def _screened(self, screen: Callable[..., str], *piece: str) -> str:
         try:
             return screen(*piece)
         except BlockedError as error:
+            error.passed = self._restored(error.passed)
             if self._restorer is not None:
-                error.passed = self._restorer.feed(error.passed) + self._restorer.flush()
+                error.passed += self._restorer.flush()
             self.close()
             raise
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from policies.sanitise.finding import BY_PLACE, Finding
 from policies.sanitise.injection.exfiltration import carriers
 from policies.sanitise.output.canaries import CanaryFinder
-from policies.sanitise.output.known import KnownSecrets
+from policies.sanitise.output.sighting import Sighting
 from policies.sanitise.plan import GuardPlan, kinds_of
 from policies.sanitise.redaction.placeholder import placeholders
 from policies.sanitise.redaction.redactor import Vault
@@ -26,20 +25,12 @@ _BEFORE_ADDRESS: Final = 4_096
 """Characters before a placeholder in which an address may begin that carries it."""
 
 
-class Sighting(msgspec.Struct, frozen=True, gc=False):
-    """A finding, and what is done about it."""
-
-    finding: Finding
-    action: Action
-
-
 class Finder:
     """Looks through stretches of one answer.
 
     Args:
         plan: what to look for.
         vault: of the request. Its placeholders are no findings, whatever they look like.
-        known: the gateway's own secrets; one in an answer is taken out at least.
         is_fixed: whether the answer's text must stay as it is; what should be replaced is flagged.
 
     Attributes:
@@ -48,28 +39,23 @@ class Finder:
     """
 
     __slots__ = (
-        "_actions", "_canaries", "_kinds", "_known", "_own", "_plan", "_scanner", "_suffix", "changes", "is_idle",
+        "_actions", "_canaries", "_kinds", "_plan", "_scanner", "_suffix", "changes", "is_idle",
     )  # fmt: skip
 
-    def __init__(
-        self, plan: GuardPlan, vault: Vault | None = None, known: KnownSecrets | None = None, *, is_fixed: bool = False
-    ) -> None:
-        self._plan, self._known = plan, known
+    def __init__(self, plan: GuardPlan, vault: Vault | None = None, *, is_fixed: bool = False) -> None:
+        self._plan = plan
         actions = plan.output
         self._kinds = kinds_of(actions)
         self._scanner = _scanner() if self._kinds else None
         self._canaries = CanaryFinder(plan.canaries) if plan.canaries and actions.canary != "ignore" else None
         self._suffix = vault.suffix if vault is not None and vault.values else ""
         placed = {name: actions.of(name) for name in _PLACED}
-        self._own: Action = "block" if actions.secrets == "block" else "redact"
         if is_fixed:
             placed = {name: _unchanged(action) for name, action in placed.items()}
-            self._own = _unchanged(self._own)
         self._actions: dict[str, Action] = {**placed, "personal": placed["pii"]}
         blocks = "block" in (actions.leak, actions.injection)  # seen ahead of what is sent, as more is held back
-        self.is_idle = known is None and not blocks and set(placed.values()) == {"ignore"}
-        own = set() if known is None else {self._own}
-        self.changes = blocks or not CHANGING.isdisjoint(own.union(placed.values()))
+        self.is_idle = not blocks and set(placed.values()) == {"ignore"}
+        self.changes = blocks or not CHANGING.isdisjoint(placed.values())
 
     def find(self, text: str) -> list[Sighting]:
         """Return what the stretch has, by start."""
@@ -79,9 +65,9 @@ class Finder:
             found = [one for one in found if one.detector in _CARRYING or not _meets(one, taken)]
         admits = self._plan.admits
         return [
-            Sighting(one, self._action(one))
+            Sighting(one, self._actions[one.detector])
             for one in sorted(found, key=BY_PLACE)
-            if one.rule == _OWN or not admits(one.detector, one.rule, text[one.start : one.end])
+            if not admits(one.detector, one.rule, text[one.start : one.end])
         ]
 
     def _scanned(self, text: str) -> Iterable[Finding]:
@@ -93,8 +79,6 @@ class Finder:
             yield from self._plan.custom.scan(text)
         if self._canaries is not None:
             yield from self._canaries.find(text)
-        if self._known is not None:
-            yield from self._known.find(text)
         if self._actions["links"] != "ignore" and "//" in text:
             yield from self._links(text)
 
@@ -110,16 +94,15 @@ class Finder:
             before = text[max(0, match.start() - _BEFORE_ADDRESS) : match.start()]
             gap = max(map(before.rfind, _ENDS))
             slashes = before.find("//", gap + 1)
-            if slashes < 0:
-                continue
             start = match.start() - len(before) + max(gap + 1, _scheme(before, slashes))
-            lengthened = text[start : match.start()] + "x" * _LONG
-            if start not in known and carriers(lengthened, self._plan.hosts):
-                known.add(start)
+            if slashes < 0 or start in known:
+                continue
+            known.add(start)
+            is_host = _PATH.search(before, slashes + 2) is None
+            if is_host and text[match.end() : match.end() + 1] != ".":
+                continue  # it names the host itself, as the prompt did
+            if carriers(text[start : match.start()] + _CARRIED, self._plan.hosts):
                 yield Finding("links", "placeholder", start, match.end(), 1.0)
-
-    def _action(self, finding: Finding) -> Action:
-        return self._own if finding.rule == _OWN else self._actions[finding.detector]
 
 
 def _scanner() -> TextScanner:
@@ -134,11 +117,11 @@ def _unchanged(action: Action) -> Action:
 
 
 _PLACED: Final = ("unicode", "secrets", "pii", "canary", "links", "custom")
-_OWN: Final = "own_secret"
 _CARRYING: Final = frozenset({"links", "canary"})
 _ENDS: Final = " \n\t<>\"'`()"
-_LONG: Final = 32
-"""Characters that stand for what a placeholder carries; more than `exfiltration.CARRIES`."""
+_PATH: Final = re.compile(r"[/?#]")
+_CARRIED: Final = "x1" * 16
+"""Stands for what a placeholder carries; longer than `exfiltration.CARRIES`."""
 
 
 def _scheme(before: str, slashes: int) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from policies.sanitise.finding import Finding
-from policies.sanitise.output.finder import Finder, Sighting
+from policies.sanitise.output.finder import Finder
+from policies.sanitise.output.sighting import BlockedError, Sighting, Tell
 from policies.sanitise.redaction.placeholder import label_of
 from policies.sanitise.unicode.cleaning import cleaned
 
@@ -21,8 +22,11 @@ STEP: Final = 32
 STRIDE: Final = 1_024
 """Characters between two looks where nothing is held back."""
 
+LONGEST_WORD: Final = 1_024
+"""Characters of one word up to which it is held back whole; tokens in JWT have fewer."""
+
 MOST: Final = 4_096
-"""Characters of one word, or one finding, up to which it is held back whole."""
+"""Characters of one finding up to which it is held back whole."""
 
 LONGEST: Final = 16_384 + 256
 """Characters of a private key that is held back whole."""
@@ -36,28 +40,13 @@ _BREAK: Final = re.compile(r"[\s\u0080-\U0010ffff](?=[^\s\u0080-\U0010ffff]*\Z)"
 _BLANK: Final = "about:blank"
 """What is written for an address: a text would be one, relative to the page."""
 
-Tell = Callable[[Sighting, int], None]
-"""Is told of a finding, and of the number of characters before the text that its places count from."""
-
-
-class BlockedError(Exception):
-    """Something was found that must not pass.
-
-    Args:
-        finding: what.
-        passed: what was held back before it, and may pass.
-    """
-
-    def __init__(self, finding: Finding, passed: str = "") -> None:
-        super().__init__(f"{finding.detector} {finding.rule}")
-        self.finding, self.passed = finding, passed
-
 
 class Screen:
     """Looks through one text that arrives in pieces.
 
-    Where something may be changed, at most `HELD` and `STEP` characters and the word before them are held back, `MOST`
-    characters at most, and a key up to `LONGEST`. Where findings are only told of, nothing is held back.
+    Where something may be changed, at most `HELD` and `STEP` characters and the word before them are held back; a word
+    up to `LONGEST_WORD`, a finding up to `MOST`, a private key up to `LONGEST`. Where findings are only told of,
+    nothing is held back.
 
     Args:
         finder: finds what there is.
@@ -121,7 +110,7 @@ class Screen:
         limit = max(len(window) - HELD, seen)
         last = _BREAK.search(window, seen, limit)
         cut = last.end() if last is not None else seen
-        if limit - cut > MOST:
+        if limit - cut > LONGEST_WORD:
             cut = limit
         for one in reversed(found):
             finding = one.finding

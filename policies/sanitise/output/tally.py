@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from policies.sanitise.inspection import Inspection, Verdict
-from policies.sanitise.output.finder import Sighting
+from policies.sanitise.output.sighting import Sighting
 from policies.sanitise.plan import NAME_OF
 from policies.sanitise.settings import Action, Direction
 

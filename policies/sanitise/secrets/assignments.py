@@ -9,6 +9,7 @@ from typing import Final
 from policies.sanitise.passes.pattern import Pattern
 from policies.sanitise.randomness import digit_changes, has_drawn_letters
 from policies.sanitise.secrets.values import (
+    is_digest,
     is_hex,
     is_named_key,
     is_named_token,
@@ -108,6 +109,8 @@ def judge_assignment(text: str, hit_end: int) -> tuple[str, int, int, float] | N
         tail = _TAIL.match(text, end, min(len(text), hit_end + _AFTER))
         if tail is None or not tail.start("value") < hit_end <= tail.end("value"):
             continue
+        if is_digest(tail["value"]):
+            return None
         name = text[_name_start(text, left + word.start()) : end] + tail["rest"]
         return _judge(name.lower(), text, tail)
     return None

@@ -10,24 +10,28 @@ from typing import Final
 
 from policies.sanitise.passes.pattern import Pattern
 from policies.sanitise.randomness import digit_changes, is_dummy
-from policies.sanitise.secrets.values import is_hex
+from policies.sanitise.secrets.values import is_digest, is_hex
 
 _MARK: Final = "[A-Za-z][0-9A-Za-z]{1,9}(?:[_-][0-9A-Za-z]{2,8}){0,2}[_-]"
-_DRAWN: Final = 24
-"""Characters of the drawn part that are least: 140 bits. Ids of objects mostly have fewer."""
+_DRAWN: Final = 28
+"""Characters of the drawn part that are least: ids of objects have up to 27, and few tokens of today have fewer."""
 
 _LONGEST: Final = 200
+_LONGEST_NAME: Final = 12
+"""Of a digest: `blake2b_256=` is no shorter."""
+
+_DIGEST_SIGN: Final = re.compile(r"(?:sha|md|blake)-?[0-9][0-9a-z_]{0,5}[=:]\Z", re.IGNORECASE)
 _BEFORE: Final = 64
 ANCHOR: Final = Pattern(rf"[_-][0-9A-Za-z]{{{_DRAWN}}}", group="marked")
 _TOKEN: Final = re.compile(
     rf"(?<![0-9A-Za-z_./%+-]){_MARK}(?P<drawn>[0-9A-Za-z]{{{_DRAWN},{_LONGEST}}})(?![0-9A-Za-z_/+=-]|\.\w)"
 )
 _NO_TOKEN: Final = re.compile(
-    r"(?:sha|md)\d|(?:call|chatcmpl|cmpl|resp|msg|toolu|file|asst|thread|run|step|req|request|batch|vs|rs|fc|ft|gen|item|conv"
+    r"(?:call|chatcmpl|cmpl|resp|msg|toolu|file|asst|thread|run|step|req|request|batch|vs|rs|fc|ft|gen|item|conv"
     r"|event|evt|cus|pi|pm|price|prod|sub|in|ch|cs|txn|acct|seti|trace|span|id|uid|hash|commit|etag|build|chunk)[_-]",
     re.IGNORECASE,
 )
-"""Digests, and ids that interfaces for models and for payments give to what they keep."""
+"""Ids that interfaces for models and for payments give to what they keep."""
 
 _OF_TWO_CASES: Final = 2
 _LEAST_DIGITS: Final = 3
@@ -41,6 +45,9 @@ def find_marked(text: str, hit_end: int) -> tuple[int, int] | None:
     """Return start and end of the token in which a match of `ANCHOR` ended, None if it is none."""
     match = _TOKEN.search(text, max(0, hit_end - _BEFORE), min(len(text), hit_end + _LONGEST))
     if match is None or not match.start() < hit_end <= match.end() or _NO_TOKEN.match(match.group()) is not None:
+        return None
+    start = match.start()
+    if is_digest(match.group()) or _DIGEST_SIGN.search(text, max(0, start - _LONGEST_NAME), start) is not None:
         return None
     return match.span() if _is_drawn(match["drawn"]) and not is_dummy(match.group()) else None
 

@@ -8,6 +8,7 @@ from typing import Final
 from policies.sanitise.randomness import digit_changes, entropy, has_drawn_letters, is_drawn, is_dummy
 
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
+_DIGEST: Final = re.compile(r"(?:sha|md|blake)-?[0-9][0-9a-z_]{0,5}[=:-]", re.IGNORECASE)
 _RUN: Final = re.compile(r"[0-9A-Za-z+/]{16,}={0,2}")
 _UUID: Final = re.compile(r"[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}", re.IGNORECASE)
 _PATH: Final = re.compile(r"(?:[a-z_-]+[/.]){2,}[a-z_-]+", re.IGNORECASE)
@@ -33,6 +34,11 @@ _LETTER_HEX_LENGTH: Final = 24
 def is_hex(value: str) -> bool:
     """Whether a value is hexadecimal digits, and so may be a digest or a commit."""
     return _HEX.fullmatch(value) is not None
+
+
+def is_digest(value: str) -> bool:
+    """Whether a value says of itself that it is a digest, as in lock files: `sha256=...`, `sha512-...`."""
+    return _DIGEST.match(value) is not None
 
 
 def is_uuid(value: str) -> bool:
@@ -105,7 +111,7 @@ def is_password(value: str, *, is_quoted: bool) -> bool:
 
 def _is_expression(value: str, *, is_quoted: bool) -> bool:
     if is_quoted:
-        return value.startswith(("$", "%", "<", "{", "#{", "/", "http")) or "${" in value or "$(" in value
+        return value.startswith(("$", "%", "<", "{", "#{", "/", "./", "../", "http")) or "${" in value or "$(" in value
     return _CODE.search(value) is not None
 
 

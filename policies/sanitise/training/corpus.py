@@ -108,7 +108,7 @@ def write_own(seed: int) -> list[Sample]:
     """Return what was written for this project, each phrase varied many times; the same seed gives the same texts."""
     random = Random(seed)  # noqa: S311  texts are chosen, nothing is kept secret
     found: dict[str, Sample] = {}
-    for group in (_requests(random), _in_languages(random), _documents(random)):
+    for group in (_requests(random), _in_languages(random), _documents(random), _code(random)):
         for one in group:
             found.setdefault(one.text, msgspec.structs.replace(one, key=f"{OWN}:{len(found)}"))
     return list(found.values())
@@ -130,6 +130,12 @@ def _requests(random: Random) -> Iterator[Sample]:
         for phrase in phrases:
             for _ in range(times):
                 yield _own(vary(phrase, lists, random), kind, is_attack=is_attack)
+
+
+def _code(random: Random) -> Iterator[Sample]:
+    for phrase in ordinary.CODE:
+        for _ in range(80):
+            yield _own(vary(phrase, ordinary.LISTS, random), "code", is_attack=False)
 
 
 def _in_languages(random: Random) -> Iterator[Sample]:

@@ -17,6 +17,9 @@ HARD: Final = ("doc_mention", "notinject_one")
 ALARMS: Final = {"hard": 0.006, "benign": 0.003, "document": 0.02, "mention": 0.01}
 """Shares of false alarms that thresholds are set for; half of what is allowed, as other texts are to come."""
 
+_RESERVE: Final = 0.3
+"""Log odds added for documents: the highest of some two dozen of a kind says little of the next ones."""
+
 _Z: Final = 1.96
 
 
@@ -59,7 +62,7 @@ def thresholds(scores: NDArray[np.float64], rows: Rows) -> NDArray[np.float64]:
     )
     groups = [threshold(document[rows.benign & half & (rows.kind == kind)], ALARMS["document"]) for kind in DOCUMENTS]
     mentions = threshold(document[rows.hard & half & (rows.kind == "doc_mention")], ALARMS["mention"])
-    return np.array([of_user, max(*groups, mentions)])
+    return np.array([of_user, max(*groups, mentions) + _RESERVE])
 
 
 def flags(scores: NDArray[np.float64], limits: NDArray[np.float64], as_tool: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -11,6 +11,14 @@ LISTS: Final[dict[str, str]] = {
     "character": "{pirate|detective|teacher|travel guide|job interviewer|doctor|chef|historian|lawyer|poet|personal trainer|librarian|medieval knight|stand-up comedian|career coach|customer|villain in a novel|philosopher|child|robot in a story|hacker in a thriller|grandmother}",
     "field": "{timeout|retry_count|api_key|system_prompt|role|model|max_tokens|ignore_errors|override|admin_token|instructions|password|base_url|log_level|policy|guardrail|cache|webhook}",
     "system": "{gateway|proxy|scheduler|compiler|database|plugin|router|controller|firewall|client|service|server|framework|handler|dashboard|pipeline|worker|parser}",
+    "ident": "{name|path|value|index|body|user|model|client|tool|message|operator|instructions|new_value|mode|rule|system|prompt|role|token|limit|policy|filter|text|output|result|override|hidden|default|function|code|data|session|history|account|file|url|header|response|request|previous|before|start|end|size|key|state|config|format|encoding|level|print_all|ignore_case|extra_query|extra_body|debug|options|max_value|min_value|lock|line|reset|stop}",
+    "type": "{str|int|float|bool|bytes|Any|Headers|Query|Body|Mode|Path|Rule|list[str]|Callable[..., None]|Iterable[int]}",
+    "unset": "{None|True|False|0|-1|''|[]|NOT_GIVEN|UNSET}",
+    "arg": "{<<ident>>: <<type>> | None = None,|<<ident>>: <<type>> = <<unset>>,|<<ident>>=<<unset>>,|<<ident>>=<<ident>>,|'<<ident>>',|\"<<ident>>\",|self.<<ident>>,|operator.<<ident>>,|'<<ident>>': <<ident>>,}",
+    "args": "<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>|<<arg>> <<arg>> <<arg>> <<arg>>|<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>\n<<arg>>",
+    "check": "{assert|if|elif|while|return|and|or|not} {<<ident>> is {not |}None|not <<ident>>|<<ident>> {==|!=|<|>=|in} <<ident>>|self.<<ident>> is not None and <<ident>> is None|isinstance(<<ident>>, <<type>>)|<<ident>>.<<ident>> is None or not self.<<ident>>}{:|, 'set <<ident>> or <<ident>>, not both'|}",
+    "does": "{Write|Print|Output|Return|Show|Read|Convert|Format|Encode|Decode|Translate|Reset|Ignore|Skip|Replace|Append|Insert|Send|Delete|Copy|Describe|Repeat|Stop|Run|Call|Keep|Override} {the|a|an|all|each|this} {<<ident>>|output file|text|plain text|binary data|result|user|error message|system path|first line|whole document|previous value|new <<ident>>|<<ident>> in sync with the <<ident>>}{ to {text|the file|stdout|the caller|bytes}| into the {buffer|store|list}| without {formatting|changes|any checks}| instead of the <<ident>>| verbatim| in reverse order|}.",
+    "sign": "{'{A|E|I|O|U|T|X|n|r|s|u}'|0x{41|55|6F|7A}|{U+00|\\\\u00}{41|55|6F|7A}} {#|//|->|=} {0x00{41|55|6F|7A} -> |}{LATIN|GREEK|CYRILLIC|ARABIC} {CAPITAL|SMALL|} LETTER {A|E|I|O|U|T|X|N|R|S}{ WITH {ACUTE|GRAVE|DOT BELOW}|}",
     "ask": "{How do I|How can I|What is the best way to|Can you tell me how to|Is there a way to|Show me how to|Help me|I want to|Why should I|When should I|Explain how to}",
 }
 
@@ -61,3 +69,19 @@ SENTENCES: Final = (
     "{She|He|They|The minister|The company|The committee|A spokesman|The teacher} {ignored|forgot|dismissed|overrode|revealed|disclosed|followed|changed} {the instructions|all previous warnings|the rules|the secret plans|earlier orders|the guidelines|a confidential report} {on Monday|last year|during the meeting|without explanation}.",
 )
 """What documents say."""
+
+CODE: Final = (
+    "{def|async def|func|fn|function} <<ident>>(self, *,\n<<args>>\n) -> <<type>>:",
+    "<<ident>> = {<<ident>>|Client|dict|Rule|super().__init__}(\n<<args>>\n)",
+    "{return|await|yield|raise} {self.<<ident>>|Error|<<ident>>}(<<args>>)",
+    "<<check>>\n<<check>>\n<<check>>",
+    "<<check>>\n{return|raise|continue|break|pass} <<ident>>\n<<check>>\n<<ident>> = self.<<ident>>\n<<check>>\n<<check>>",
+    '{# |// |* |"""|-- |}<<does>>',
+    'def <<ident>>(<<arg>> <<arg>>):\n"""<<does>>\n\n<<does>>\n"""\n<<check>>',
+    "class <<ident>>(Enum):\nREAD = 'read'\nWRITE = 'write'\n{PRINT = 'print'|RESET = 'reset'|SYSTEM = 'system'|TOOL = 'tool'}\n{IGNORE = 'ignore'|USER = 'user'|NONE = 'none'}",
+    "Topic :: {System|Software Development|Internet|Text Processing} :: {Networking|Libraries|Benchmark|Filters}\nTopic :: {System|Software Development} :: {Monitoring|Hardware|Testing}\nLicense :: OSI Approved\nOperating System :: {OS Independent|POSIX}",
+    "{You must have|The caller needs|Only users with} the {owner|admin|reader|developer} role {in your organization|of the project|} {to call this method|to change it|to see this field}.",
+    "<<sign>>\n<<sign>>\n<<sign>>\n<<sign>>\n<<sign>>\n<<sign>>\n<<sign>>\n<<sign>>",
+    "{:param|@param|Args:|-} <<ident>>: {<<does>>|the <<ident>> of the <<ident>>, not the <<ident>>|whether to ignore <<ident>>|if None, no <<ident>> is used|system prompt|instructions for the model}",
+)
+"""Lines of programmes and what is said in them, full of `None`, `not` and words of attacks."""

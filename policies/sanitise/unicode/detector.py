@@ -46,6 +46,7 @@ def find_disguises(
     places = find_hidden(segments)
     if has_leet:
         places += find_leet(copy.original)
+        yield
     if copy.unusual and has_invisible(copy.unusual):
         places += yield from find_invisible(text)
     yield

@@ -13,9 +13,11 @@ from gateway.domain.usage import NO_USAGE, Usage
 from gateway.stored.responses import Bound, Kept, StoredResponses
 from gateway.upstreams.base import Headers, PlainReply
 from gateway.upstreams.settings import Model
+from policies.sanitise.redaction.redactor import Vault
 from router.base import Decision
 from tests.support.build import caller, stored_responses
 
+VAULT = Vault(suffix="k7q2x", values={"EMAIL_1": "ann@firm.org"})
 MODELS = {"a": Model(upstream="A"), "a2": Model(upstream="A"), "b": Model(upstream="B")}
 CALLER = caller()
 OTHER = caller(team="billing")
@@ -75,6 +77,36 @@ async def test_what_was_translated_is_kept(continuity: Continuity, stored: Store
     found = await stored.find("resp_ab", owner(CALLER))
     assert isinstance(found, Kept)
     assert json.loads(found.items) == [{"type": "message", "role": "user", "content": "Hi"}]
+
+
+@pytest.mark.parametrize("translated", [True, False])
+async def test_what_placeholders_stand_for_is_kept_with_a_response(continuity: Continuity, *, translated: bool) -> None:
+    await continuity.remember(CALLER, asked(), "a", reply(translated=translated), VAULT)
+
+    assert await continuity.vault_of(CALLER, "resp_ab") == VAULT
+    assert await continuity.vault_of(OTHER, "resp_ab") is None
+
+
+async def test_what_placeholders_stand_for_is_kept_with_a_conversation(continuity: Continuity) -> None:
+    await continuity.remember(CALLER, asked(conversation="conv_1"), "a", reply(translated=False), VAULT)
+
+    assert await continuity.vault_of(CALLER, "conv_1") == VAULT
+
+
+@pytest.mark.parametrize("vault", [None, Vault(suffix="k7q2x", values={})])
+async def test_where_nothing_was_replaced_nothing_is_kept(continuity: Continuity, vault: Vault | None) -> None:
+    await continuity.remember(CALLER, asked(), "a", reply(), vault)
+
+    assert await continuity.vault_of(CALLER, "resp_ab") is None
+    assert await continuity.vault_of(CALLER, None) is None
+
+
+async def test_what_placeholders_stand_for_is_forgotten_with_the_response(continuity: Continuity) -> None:
+    await continuity.remember(CALLER, asked(), "a", reply(), VAULT)
+
+    await continuity.forget(CALLER, "resp_ab")
+
+    assert await continuity.vault_of(CALLER, "resp_ab") is None
 
 
 async def test_what_is_not_to_be_stored_is_not(continuity: Continuity, stored: StoredResponses) -> None:

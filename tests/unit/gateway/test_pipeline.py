@@ -39,6 +39,7 @@ from gateway.domain.request import ModelRequest, Shape
 from gateway.domain.tier import TierName
 from gateway.domain.usage import NO_USAGE, Usage
 from gateway.exchange import Exchange
+from gateway.guarding.external.guards import ExternalGuards
 from gateway.pipeline import Pipeline, token_of
 from gateway.pricing import PriceTable
 from gateway.upstreams.base import DEFAULT_OUTPUT_TOKENS, ModelCall, PlainReply, RelayCall, RelayReply, Reply
@@ -48,6 +49,7 @@ from policies.effective import PolicyBook
 from policies.fair_queue import AT_ONCE
 from policies.meters import NOTHING, Demand
 from policies.sanitise.inspection import Inspection
+from policies.sanitise.redaction.redactor import Vault
 from policies.settings import Budget, Limits, OrganisationSettings, UserSettings
 from policies.stores.holds.base import Granted
 from router.base import Choice, Question
@@ -86,8 +88,11 @@ class Guard:
         inspection: Inspection | None = None,
     ) -> None:
         self._error, self._instead, self._inspection = error, instead, inspection
+        self.others = ExternalGuards()
 
-    async def check(self, exchange: Exchange, caller: Caller, request: ModelRequest) -> ModelRequest:
+    async def check(
+        self, exchange: Exchange, caller: Caller, request: ModelRequest, vault: Vault | None = None
+    ) -> ModelRequest:
         if self._error:
             raise self._error
         exchange.inspection = self._inspection

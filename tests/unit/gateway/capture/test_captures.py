@@ -11,7 +11,7 @@ import pytest
 
 from gateway.capture import captures as module
 from gateway.capture.captures import KEEP_S, MOST_EXCHANGE_BYTES, MOST_RECORDS, MOST_RUNNING, Captures, Running
-from gateway.capture.file import SUFFIX, capture_ids, read_capture, sealer_of
+from gateway.capture.file import SUFFIX, CaptureFile, capture_ids, read_capture, sealer_of
 from gateway.capture.records import Captured, Closing, Entry
 from gateway.capture.stream import MOST_ANSWER_BYTES
 from gateway.domain.caller import Caller
@@ -171,6 +171,38 @@ async def test_what_cannot_be_written_in_time_is_dropped(captures: Captures) -> 
     captures.take(exchange())
 
     assert (running.kept, running.dropped) == (0, 1)
+
+
+async def test_exchange_that_cannot_be_written_is_dropped_and_the_capture_goes_on(
+    captures: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = await start(captures)
+    whole, written = CaptureFile.append, []
+
+    def append(self: CaptureFile, entry: Entry) -> None:
+        written.append(entry)
+        if len(written) == 1:
+            raise OSError("the disk is full")
+        whole(self, entry)
+
+    monkeypatch.setattr(CaptureFile, "append", append)
+    captures.take(exchange())
+    captures.take(exchange())
+
+    kinds = [type(entry).__name__ for entry in await kept(captures, tmp_path)]
+    assert kinds == ["Opening", "Captured", "Closing"]
+    assert (running.kept, running.dropped) == (1, 1)
+
+
+async def test_capture_that_is_ended_while_it_begins_is_closed(captures: Captures, tmp_path: Path) -> None:
+    beginning = asyncio.create_task(start(captures))
+    await asyncio.sleep(0)
+    (running,) = captures.running
+    await captures.end(running.opening.id, "admin:2@h")
+    await beginning
+
+    assert not captures.is_on
+    assert isinstance((await kept(captures, tmp_path))[-1], Closing)
 
 
 async def test_capture_ends_by_itself(captures: Captures, clock: Clock, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from gateway.guarding.answers import AnswerGuard
 from gateway.upstreams.base import PlainReply
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.known import KnownSecrets
+from policies.sanitise.settings import InputActions
 from tests.support.guarded import (
     AWS,
     CHAT,
@@ -22,7 +23,15 @@ from tests.support.guarded import (
     inspection_of,
     placeholder,
 )
-from tests.support.kept_answers import chat_answer, message_answer, plain, response_answer, response_message, tool_call
+from tests.support.kept_answers import (
+    USAGE,
+    chat_answer,
+    message_answer,
+    plain,
+    response_answer,
+    response_message,
+    tool_call,
+)
 
 
 async def guarded(
@@ -48,7 +57,14 @@ async def test_without_an_inspection_the_same_reply_comes_back() -> None:
 async def test_where_nothing_was_replaced_and_nothing_is_looked_for_the_same_reply_comes_back() -> None:
     reply = plain(chat_answer())
 
-    assert await AnswerGuard().guard(inspection_of(input={}), reply, CHAT) is reply
+    assert await AnswerGuard().guard(inspection_of(input=InputActions(pii="redact")), reply, CHAT) is reply
+
+
+async def test_own_secrets_alone_are_no_reason_to_read_an_answer() -> None:
+    reply = plain(chat_answer())
+    guard = AnswerGuard(KnownSecrets(["upstream-key-123456"]))
+
+    assert await guard.guard(inspection_of(input=InputActions(pii="redact")), reply, CHAT) is reply
 
 
 async def test_an_answer_in_which_nothing_changes_keeps_its_bytes() -> None:
@@ -227,3 +243,45 @@ async def test_names_of_arguments_are_in_no_verdict() -> None:
     await guarded(inspection, message_answer(used), MESSAGES)
 
     assert [verdict.place for verdict in inspection.verdicts] == ["content[0].input"]
+
+
+async def test_an_answer_that_is_blocked_is_forgotten() -> None:
+    forgotten: list[str] = []
+
+    async def forget(record_id: str) -> None:
+        forgotten.append(record_id)
+
+    reply = PlainReply(body=json.dumps(response_answer(response_message(AWS))).encode(), usage=USAGE, response_id="r1")
+
+    with pytest.raises(AnswerRejectedError):
+        await AnswerGuard().guard(inspection_of(output={"secrets": "block"}), reply, RESPONSES, forget)
+
+    assert forgotten == ["r1"]
+
+
+async def test_a_fetched_response_is_guarded() -> None:
+    inspection, mark = marked(output={"secrets": "redact"})
+    body = json.dumps(response_answer(response_message(f"{mark} {AWS}"))).encode()
+
+    fetched = json.loads(await AnswerGuard().guard_response(inspection, body))
+
+    assert fetched["output"][0]["content"][0]["text"] == f"{MAIL} [REDACTED_SECRET]"
+
+
+async def test_a_page_of_input_items_is_restored_and_not_looked_through() -> None:
+    inspection, mark = marked(output={"secrets": "redact"})
+    items = [
+        {"type": "message", "role": "user", "content": f"{mark} {AWS}"},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": mark}]},
+        {"type": "function_call", "name": "f", "arguments": json.dumps({"to": mark})},
+        {"type": "function_call_output", "call_id": "c", "output": mark},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": mark}]},
+    ]
+
+    page = json.loads(await AnswerGuard().restore_page(inspection, json.dumps({"data": items}).encode()))["data"]
+
+    assert page[0]["content"] == f"{MAIL} {AWS}"
+    assert page[1]["content"][0]["text"] == MAIL
+    assert json.loads(page[2]["arguments"]) == {"to": MAIL}
+    assert page[3]["output"] == MAIL
+    assert page[4] == items[4]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode, b64encode
 from functools import cache
 from typing import Any
 
@@ -425,3 +427,46 @@ async def test_parts_that_were_judged_together_are_remembered() -> None:
     assert told[0] == told[1]
     assert "injection=flag;n=1" in told[0]
     assert (looker.verdicts.hits, looker.verdicts.misses) == (3, 3)
+
+
+@pytest.mark.parametrize("shape", ["chat", "responses"])
+async def test_an_attached_text_is_a_document_and_stays_a_file(shape: str) -> None:
+    before = "data:text/plain;base64,"
+    file = {"filename": "a.txt", "file_data": before + b64encode(f"Mail {MAIL}".encode()).decode()}
+    if shape == "chat":
+        request: ModelRequest = conversation({"role": "user", "content": [{"type": "file", "file": file}]})
+    else:
+        item = {"role": "user", "content": [{"type": "input_file", **file}]}
+        request = read_responses(json.dumps({"model": "m", "input": [item]}).encode())
+
+    opened, passed = await checked(request, input={"pii": "redact"})
+
+    [sent] = re.findall(rb'"file_data": ?"data:text/plain;base64,([^"]+)"', passed.body)
+    assert b64decode(sent).startswith(b"Mail [[EMAIL_1_")
+    assert opened.inspection is not None
+    assert set(opened.inspection.counts) == {("tool_results", "pii", "redact")}
+
+
+@pytest.mark.parametrize("data", ["data:application/pdf;base64,JVBERi0=", "data:text/plain;base64,*", "file-1", ""])
+async def test_files_that_are_no_text_are_left_alone(data: str) -> None:
+    request = conversation({"role": "user", "content": [{"type": "file", "file": {"file_data": data}}]})
+
+    _, passed = await checked(request, input={"pii": "redact", "secrets": "redact"})
+
+    assert passed is request
+
+
+async def test_a_pattern_that_was_put_out_of_use_is_told() -> None:
+    guarded = stage(patterns={"slow": "x{2,}"})
+    first, second = exchange(), exchange()
+    await guarded.check(first, caller(), chat_request("xxx"))
+    assert first.inspection is not None
+    custom = first.inspection.plan.custom
+    assert custom is not None
+
+    custom.disabled.add("slow")
+    await guarded.check(second, caller(), chat_request("xxxx"))
+    custom.disabled.clear()
+
+    assert "unheard" not in header(first)
+    assert 'unheard="custom.slow:slow"' in header(second)

@@ -520,3 +520,20 @@ async def test_a_block_of_many_events_is_guarded_in_a_thread() -> None:
     got = await received(inspection, chat_events([text]), CHAT, a_block=9)
 
     assert texts_in(got, "chat")[0] == "word " * 20_000 + "[REDACTED_EMAIL]"
+
+
+@of_every_shape
+async def test_a_stream_that_is_blocked_is_forgotten(request_: ModelRequest, make: Make) -> None:
+    forgotten: list[str] = []
+
+    async def forget(record_id: str) -> None:
+        forgotten.append(record_id)
+
+    stream = sent_stream(make([f"Key {AWS}."]), request_.shape)
+    reply = await AnswerGuard().guard(inspection_of(output={"secrets": "block"}), stream, request_, forget)
+    assert not isinstance(reply, PlainReply)
+
+    with pytest.raises(AnswerRejectedError):
+        await read_all(reply)
+
+    assert forgotten == ["r"]

@@ -63,6 +63,16 @@ def test_calls_of_tools_in_the_history_are_the_assistants() -> None:
     ]
 
 
+def test_reasoning_of_a_chat_is_the_assistants() -> None:
+    message = {"role": "assistant", "content": "Yes.", "reasoning_content": "First", "reasoning": "Second"}
+
+    assert found(chat(message)) == [
+        ("messages[0].content", "assistant", "Yes."),
+        ("messages[0].reasoning_content", "assistant", "First"),
+        ("messages[0].reasoning", "assistant", "Second"),
+    ]
+
+
 def test_a_function_call_of_old_and_a_refusal_are_read() -> None:
     message = {"role": "assistant", "content": "", "refusal": "No", "function_call": {"name": "f", "arguments": "{}"}}
 

@@ -210,3 +210,16 @@ async def test_reading_may_be_left_to_one_who_asks_all() -> None:
     telemetry.read_with(read_all)
 
     assert await telemetry.read() == b"everyone's"
+
+
+def test_findings_of_the_guard_are_counted_by_detector_action_and_direction() -> None:
+    telemetry = Telemetry()
+
+    for _ in range(2):
+        counts = {"input.pii.redact": 2, "output.secrets.flag": 1, "input.external.pii.flag": 1}
+        telemetry.record(record(guard={"counts": counts}))
+
+    text = telemetry.exposition().decode()
+    assert 'tierway_guard_findings_total{action="redact",detector="pii",direction="input"} 4.0' in text
+    assert 'tierway_guard_findings_total{action="flag",detector="secrets",direction="output"} 2.0' in text
+    assert 'tierway_guard_findings_total{action="flag",detector="external.pii",direction="input"} 2.0' in text

@@ -70,7 +70,7 @@ def test_a_text_full_of_findings_ends_in_one_that_covers_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["key=a1b2c3 ", "the token is a1b2c3 ", "api_key_of_mine: 'a1b2c3d4' ", f"ab_{drawn(24)} "]
+    "part", ["key=a1b2c3 ", "the token is a1b2c3 ", "api_key_of_mine: 'a1b2c3d4' ", f"ab_{drawn(28)} "]
 )
 def test_a_text_full_of_candidates_pauses_often(part: str) -> None:
     ticks = iter(range(10**9))

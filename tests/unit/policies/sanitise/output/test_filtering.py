@@ -8,7 +8,8 @@ import pytest
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.filtering import Filter, duty_of
 from policies.sanitise.output.known import KnownSecrets
-from policies.sanitise.output.screen import HELD, MOST, STEP, BlockedError
+from policies.sanitise.output.screen import HELD, LONGEST_WORD, STEP
+from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.redaction.placeholder import longest_placeholder
 from tests.support.guarded import AWS, MAIL, QUOTED, inspection_of, pieces, placeholder
 
@@ -149,7 +150,7 @@ def test_what_is_held_back_is_bounded() -> None:
         held = max(held, filtered.held)
 
     assert sent + filtered.finish() == "x" * 20_000 + prose(9, 400)
-    assert held <= MOST + HELD + MOST // 2
+    assert held <= LONGEST_WORD + HELD + LONGEST_WORD // 2
 
 
 def test_words_are_held_back_no_longer_than_stated() -> None:
@@ -267,6 +268,46 @@ def test_the_gateways_own_secrets_never_pass() -> None:
     )
 
     assert sent == f"{prose(22)} [REDACTED_SECRET] [REDACTED_SECRET] x"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_carried"),
+    [
+        ("https://evil.example/?q={}", True),
+        ("https://evil.example/{}/x", True),
+        ("https://evil.example/x#{}", True),
+        ("//evil.example/{}", True),
+        ("https://{}.evil.example/x", True),
+        ("https://docs.firm.example/{}", False),
+        ("http://{}:8080/status", False),
+        ("http://{}", False),
+    ],
+)
+def test_addresses_that_would_carry_what_a_placeholder_stands_for(address: str, *, is_carried: bool) -> None:
+    inspection = inspection_of(output={"links": "flag"}, allow={"links": (".firm.example",)})
+    mark = placeholder(inspection, "ip", "10.9.8.7")
+
+    passed(inspection, f"Look: {address.format(mark)} and {mark}.")
+
+    assert bool(inspection.counts) is is_carried
+
+
+def test_own_secrets_are_known_without_holding_text_back() -> None:
+    inspection = inspection_of(masked=[("email", MAIL)])
+    filtered = Filter(duty_of(inspection, KnownSecrets(["vault-of-acme-77"])), "content")
+
+    assert [filtered.feed(piece) for piece in ("Hello", " there,", " you")] == ["Hello", " there,", " you"]
+
+
+def test_what_came_before_an_own_secret_is_sent_where_it_blocks() -> None:
+    inspection = inspection_of(output={"secrets": "block"})
+    filtered = Filter(duty_of(inspection, KnownSecrets(["vault-of-acme-77"])), "content")
+
+    with pytest.raises(BlockedError) as error:
+        filtered.whole("Mine is vault-of-acme-77, all right.")
+
+    assert error.value.passed == "Mine is "
+    assert inspection.counts == {("output", "secrets", "block"): 1}
 
 
 def test_disguises_are_written_plainly() -> None:
