@@ -27,10 +27,12 @@ from gateway.caching.stage import CacheStage
 from gateway.capture.captures import Captures
 from gateway.capture.file import folder_of
 from gateway.continuity import Continuity
+from gateway.domain.embedding import EmbedderUnavailableError
 from gateway.domain.errors import StageUnavailableError
 from gateway.domain.money import PER_MILLION
 from gateway.domain.request import ModelRequest
 from gateway.edge.current import Current, Version
+from gateway.embedding import SharedEmbedder, why_no_embedder
 from gateway.experiments.feedback import Remembered
 from gateway.gauges import (
     budget_gauges,
@@ -146,7 +148,8 @@ class Gateway:
         self._upstreams: dict[str, Upstream] = {}
         self._gates: dict[str, SlotGate] = {}
         self._learned = Learned(settings.router, settings.models)
-        self._looker = Looker()
+        self._embedder = SharedEmbedder(self._find_upstream)
+        self._looker = Looker(self._embedder.measured)
         self._others = ExternalGuards()
         self._has_new_version = asyncio.Event()
         self._is_built = False
@@ -162,7 +165,7 @@ class Gateway:
             secret=settings.encryption_key,
             ask=self._ask_aside,
             ceiling=self._ceiling_aside,
-            find_upstream=self._find_upstream,
+            embedder=self._embedder,
         )
         self._governor = Governor(self._state.holds)
         self.throttle = LoginThrottle()
@@ -230,6 +233,7 @@ class Gateway:
             self._learned.traffic.recall(learned)
         self._prepare_scoring()
         await self._caches.serve(self.current.version.pipeline.cache)
+        self._prepare_opinions()
         try:
             yield
         finally:
@@ -243,6 +247,7 @@ class Gateway:
             await self.captures.close()
             await self._once.close()
             await self._caches.close()
+            self._embedder.close()
             await self._save_learning()
             await self._state.close()
             self.current.telemetry.close()
@@ -304,6 +309,7 @@ class Gateway:
         self._ring, self._settings = ring, settings
         current.version = version
         await self._caches.serve(version.pipeline.cache)
+        self._prepare_opinions()
         self._has_new_version.set()
         self._tell_of_rollout()
         current.telemetry.reloads["ok"] += 1
@@ -443,6 +449,17 @@ class Gateway:
             )
         except ValueError as error:
             raise SettingsError(f"cache.semantic: {error}") from error
+
+    def _prepare_opinions(self) -> None:
+        """Have the embedder loaded where the guard asks for a second opinion, and it is there to be asked."""
+        settings = self._settings
+        judges = any(plan.needs_injection for plan in all_plans(settings.organisation))
+        if judges and isinstance(settings.cache.embedder, str) and why_no_embedder(settings.cache.embedder) is None:
+            self._run_beside(self._open_embedder(settings.cache.embedder))
+
+    async def _open_embedder(self, wanted: str) -> None:
+        with suppress(EmbedderUnavailableError):  # the first opinion stands; whoever needs it more says why
+            await self._embedder.open(wanted)
 
     def _find_upstream(self, name: str) -> Upstream | None:
         return self._upstreams.get(name)

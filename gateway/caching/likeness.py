@@ -23,10 +23,10 @@ from cache.semantic.logs.base import EntryLog
 from cache.semantic.search import Search
 from cache.semantic.settings import SemanticSettings
 from gateway.caching.audits import Audit, Audits
-from gateway.caching.embedding import Opened
 from gateway.domain.caller import Caller
 from gateway.domain.embedding import Embedder, EmbedderUnavailableError
 from gateway.domain.request import ModelRequest
+from gateway.embedding import Opened
 
 log = logging.getLogger("tierway")
 
@@ -185,9 +185,6 @@ class Likeness:
             task.cancel()
         if cache is not None:
             await cache.close()
-        close = getattr(self.embedder, "close", None)
-        if close is not None:
-            close()
         self.embedder, self._fault = None, "the semantic cache is closed"
 
     def _complain(self, fault: str) -> None:

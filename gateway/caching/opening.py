@@ -19,11 +19,11 @@ from cache.semantic.logs.base import EntryLog
 from cache.semantic.settings import SemanticSettings
 from cache.settings import CacheSettings, EmbeddingUpstream
 from gateway.caching.audits import Audits
-from gateway.caching.embedding import FindUpstream, open_embedder, why_not_semantic
 from gateway.caching.likeness import Likeness
 from gateway.caching.silent_log import SilentLog
 from gateway.caching.stage import CacheStage
 from gateway.domain.secret import Secret
+from gateway.embedding import SharedEmbedder, why_no_embedder
 from gateway.experiments.allowance import Allowance, AllowedAsk, Ask, Ceiling
 from gateway.flights.local import Flights
 from gateway.flights.settings import FlightSettings
@@ -63,7 +63,7 @@ class Caches:
         secret: makes the keys of answers such that nobody can tell from them, without it, whether a request that was
             guessed is among them; None where answers are kept in memory only.
         ask, ceiling: ask models for audits, and tell what that can cost.
-        find_upstream: returns an upstream by its name.
+        embedder: turns questions into vectors.
         clock: seconds since the epoch.
     """
 
@@ -74,10 +74,10 @@ class Caches:
         secret: Secret | None,
         ask: Ask,
         ceiling: Ceiling,
-        find_upstream: FindUpstream,
+        embedder: SharedEmbedder,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._stores, self._ask, self._ceiling, self._find_upstream = stores, ask, ceiling, find_upstream
+        self._stores, self._ask, self._ceiling, self._embedder = stores, ask, ceiling, embedder
         self._clock = clock
         self._secret = (
             blake2b(secret.reveal().encode(), digest_size=32, person=b"cache keys").digest() if secret else b""
@@ -159,7 +159,7 @@ class Caches:
             semantic,
             error_budget=settings.error_budget,
             exact=exact,
-            open_embedder=partial(open_embedder, settings, self._find_upstream),
+            open_embedder=partial(self._embedder.open, settings.embedder),
             open_log=lambda: self._stores.open_entry_log() or SilentLog(),
             audits=Audits(ask, allowance, settings.audit_judge),
         )
@@ -174,6 +174,15 @@ class Caches:
         if running is not None:
             running.cancel()
             await asyncio.wait((running,))
+
+
+def why_not_semantic(settings: CacheSettings) -> str | None:
+    """Return why there is no semantic cache though nothing is wrong with the settings; None where there is one."""
+    if settings.semantic is False:
+        return "'cache.semantic' is false"
+    if not settings.exact:
+        return "'cache.exact' is off, which keeps the answers"
+    return why_no_embedder(settings.embedder)
 
 
 def _without_secrets(value: Any) -> str:

@@ -35,6 +35,10 @@ TURN_S: Final = 0.001
 """Seconds of work after which others get a turn."""
 
 
+def _nobody() -> None:
+    """Return no embedder."""
+
+
 class Looker:
     """Finds secrets, personal data, disguises, injections and what patterns look for. One for the whole process.
 
@@ -43,14 +47,14 @@ class Looker:
         unasked: texts in the grey zone of which the first opinion stands, as their vector did not come in time.
 
     Args:
-        embedder: all-MiniLM-L6-v2, for a second opinion on users' texts in the grey zone. Where it is None, or gives no
-            vector within its time, the first opinion stands, which is what the published figures are of.
+        find_embedder: returns all-MiniLM-L6-v2, for a second opinion on users' texts in the grey zone. Where it returns
+            None, or gives no vector within its time, the first opinion stands.
     """
 
-    def __init__(self, embedder: Embedder | None = None) -> None:
+    def __init__(self, find_embedder: Callable[[], Embedder | None] = _nobody) -> None:
         self.verdicts = Verdicts()
         self.unasked = 0
-        self._embedder = embedder
+        self._find_embedder = find_embedder
         self._scanner: TextScanner | None = None
         self._injection: Detector | None = None
         self._loading: asyncio.Lock | None = None
@@ -107,8 +111,9 @@ class Looker:
         """
         assert self._injection is not None  # noqa: S101  `load` came before
         opinion = await in_turns(self._injection.steps(text, "tool" if is_document else "user", system))
-        if opinion.is_grey and self._embedder is not None:
-            opinion = await self._reconsidered(self._embedder, text, opinion)
+        embedder = self._find_embedder() if opinion.is_grey else None
+        if embedder is not None:
+            opinion = await self._reconsidered(embedder, text, opinion)
         if not opinion.flagged:
             return None
         start, end = (opinion.spans[0].start, opinion.spans[0].end) if opinion.spans else (0, len(text))

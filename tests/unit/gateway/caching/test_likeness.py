@@ -11,11 +11,11 @@ import pytest
 from cache.calibration.table import table
 from cache.semantic.settings import SemanticSettings
 from gateway.caching.audits import Audits
-from gateway.caching.embedding import Opened
 from gateway.caching.likeness import Likeness
 from gateway.caching.silent_log import SilentLog
 from gateway.domain.embedding import Embedder, EmbedderUnavailableError
 from gateway.domain.request import ModelRequest
+from gateway.embedding import Opened
 from gateway.exchange import Exchange
 from gateway.experiments.allowance import Allowance, AllowedAsk
 from gateway.upstreams.base import PlainReply, Reply

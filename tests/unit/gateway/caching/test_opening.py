@@ -8,8 +8,10 @@ import pytest
 import gateway.caching.opening as module
 from cache.backends.memory import MemoryBackend
 from cache.settings import CacheSettings
-from gateway.caching.opening import Caches
+from gateway import embedding
+from gateway.caching.opening import Caches, why_not_semantic
 from gateway.domain.secret import Secret
+from gateway.embedding import SharedEmbedder
 from gateway.upstreams.settings import OpenAIUpstream
 
 
@@ -36,7 +38,9 @@ async def _nobody(*_: Any) -> Any:
 
 
 def caches(stores: Stores | None = None, secret: Secret | None = None) -> Caches:
-    return Caches(stores or Stores(), secret=secret, ask=_nobody, ceiling=lambda *_: 0, find_upstream=lambda _: None)
+    return Caches(
+        stores or Stores(), secret=secret, ask=_nobody, ceiling=lambda *_: 0, embedder=SharedEmbedder(lambda _: None)
+    )
 
 
 EXACT = CacheSettings(exact=True, semantic=False)
@@ -94,6 +98,18 @@ def test_nothing_is_opened_where_no_cache_is_on() -> None:
     assert not stores.opened
 
 
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        (EXACT, "is false"),
+        (CacheSettings(exact=False), "'cache.exact' is off"),
+        (CacheSettings(exact=True, embedder="no-such-model"), ""),
+    ],
+)
+def test_why_there_is_no_semantic_cache_is_said(settings: CacheSettings, part: str) -> None:
+    assert part in (why_not_semantic(settings) or "no reason")
+
+
 def test_whoever_insists_on_meaning_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "why_not_semantic", lambda _: "usearch is missing")
     insisting = CacheSettings(exact=True, semantic=True)
@@ -115,7 +131,7 @@ async def test_a_likeness_runs_while_it_is_served(monkeypatch: pytest.MonkeyPatc
         finally:
             ended.set()
 
-    monkeypatch.setattr(module, "open_embedder", open_embedder)
+    monkeypatch.setattr(embedding, "open_embedder", open_embedder)
     opened = caches()
     stage = opened.stage(CacheSettings(exact=True, semantic=True))
     await opened.serve(stage)

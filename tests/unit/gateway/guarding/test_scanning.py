@@ -37,7 +37,7 @@ class Embedder:
 
 
 def looker(embedder: Embedder | None = None) -> Looker:
-    made = Looker(embedder)
+    made = Looker(lambda: embedder)
     made.prepare([plan_for([GuardSettings(input=InputActions(secrets="flag", injection="flag"))])])
     return made
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-import gateway.caching.embedding as module
+import gateway.embedding as module
 from cache.calibration.table import UNMEASURED
-from cache.settings import CacheSettings, EmbeddingUpstream
-from gateway.caching.embedding import open_embedder, why_not_semantic
+from cache.calibration.table import table as packaged
+from cache.settings import EmbeddingUpstream
 from gateway.domain.embedding import EmbedderUnavailableError
+from gateway.embedding import Opened, SharedEmbedder, open_embedder, why_no_embedder
 from gateway.upstreams.base import Headers, RelayCall
+from tests.support.embedding import FakeEmbedder
 
-REMOTE = CacheSettings(exact=True, embedder=EmbeddingUpstream(upstream="there", model="m"))
+REMOTE = EmbeddingUpstream(upstream="there", model="m")
 
 
 class Answering:
@@ -71,30 +74,48 @@ async def test_a_server_that_gives_no_vectors_is_no_embedder(upstream: Any) -> N
         await open_embedder(REMOTE, finding(upstream))
 
 
-@pytest.mark.parametrize(
-    ("settings", "part"),
-    [
-        (CacheSettings(exact=True, semantic=False), "is false"),
-        (CacheSettings(exact=False), "'cache.exact' is off"),
-        (CacheSettings(exact=True, embedder="no-such-model"), "no embedding model no-such-model"),
-    ],
-)
-def test_why_there_is_no_semantic_cache_is_said(
-    settings: CacheSettings, part: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(module, "find_spec", lambda _: object())
 
-    assert part in (why_not_semantic(settings) or "")
+    assert "no embedding model no-such-model" in (why_no_embedder("no-such-model") or "")
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "usearch" else object())
 
-    assert "usearch is missing" in (why_not_semantic(REMOTE) or "")
+    assert "usearch is missing" in (why_no_embedder(REMOTE) or "")
 
 
 def test_a_server_needs_no_model_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: object())
 
-    assert why_not_semantic(REMOTE) is None
+    assert why_no_embedder(REMOTE) is None
+
+
+async def test_all_who_want_the_same_embedder_share_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shared = SharedEmbedder(finding(Answering()))
+
+    one, again = await asyncio.gather(shared.open(REMOTE), shared.open(REMOTE))
+    other = await shared.open(msgspec.structs.replace(REMOTE, model="n"))
+
+    assert again.embedder is one.embedder
+    assert other.embedder is not one.embedder
+
+
+async def test_only_the_embedder_of_the_release_gives_second_opinions(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = [Opened(FakeEmbedder(identity=identity), UNMEASURED) for identity in ("another", packaged().embedder)]
+
+    async def open_next(*_: Any) -> Opened:
+        return opened.pop(0)
+
+    monkeypatch.setattr(module, "open_embedder", open_next)
+    shared = SharedEmbedder(finding(None))
+    assert shared.measured() is None
+    await shared.open("another")
+    assert shared.measured() is None
+
+    found = await shared.open("the one")
+
+    assert shared.measured() is found.embedder

@@ -1,4 +1,4 @@
-"""Which embedder the settings mean, and whether it can be had."""
+"""The embedder that the settings mean, for all who need one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from cache.calibration.table import UNMEASURED, Table, TableError, folder_for, table_for
+from cache.calibration.table import table as packaged
 from cache.embedders.artefact import ArtefactError, default_root, find_artefact
 from cache.embedders.onnx import OnnxEmbedder
 from cache.embedders.remote import HttpEmbedder
 from cache.embedders.settings import LocalEmbedder
-from cache.settings import CacheSettings, EmbeddingUpstream
+from cache.settings import EmbeddingUpstream
 from gateway.domain.embedding import Embedder, EmbedderUnavailableError
 from gateway.domain.errors import UpstreamGarbledError, UpstreamUnreachableError
 from gateway.upstreams.base import RelayCall, RelaySupport, Upstream
@@ -30,24 +31,20 @@ _MOST_BYTES: Final = 8 * 2**20
 _JSON: Final = ((b"content-type", b"application/json"),)
 _HTTP_OK: Final = 200
 
+Wanted = str | EmbeddingUpstream
+"""What the settings say: the name or the path of a model, or a server."""
+
 FindUpstream = Callable[[str], Upstream | None]
 
 
-def why_not_semantic(settings: CacheSettings) -> str | None:
-    """Return why there is no semantic cache though nothing is wrong with the settings; None where there is one.
-
-    Reads no file but the folder of the model.
-    """
-    if settings.semantic is False:
-        return "'cache.semantic' is false"
-    if not settings.exact:
-        return "'cache.exact' is off, which keeps the answers"
+def why_no_embedder(wanted: Wanted) -> str | None:
+    """Return why there can be no embedder here, None where there may be one. Reads no file but the model's folder."""
     missing = [name for name in MODULES if find_spec(name) is None]
     if missing:
         return f"{', '.join(missing)} is missing: install the semantic extra, or run `make setup-semantic`"
-    if isinstance(settings.embedder, str):
+    if isinstance(wanted, str):
         try:
-            find_artefact(settings.embedder, default_root())
+            find_artefact(wanted, default_root())
         except ArtefactError as error:
             return str(error)
     return None
@@ -64,17 +61,55 @@ class Opened(NamedTuple):
     table: Table
 
 
-async def open_embedder(settings: CacheSettings, find_upstream: FindUpstream) -> Opened:
-    """Load the embedder; about half a second for a local one.
+class SharedEmbedder:
+    """The one embedder of the process: the cache and the guard ask the same. For one event loop.
 
     Args:
-        settings: which one.
+        find_upstream: returns an upstream by its name, as it is when it is asked.
+    """
+
+    def __init__(self, find_upstream: FindUpstream) -> None:
+        self._find_upstream = find_upstream
+        self._wanted: Wanted | None = None
+        self._opened: Opened | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self, wanted: Wanted) -> Opened:
+        """Return the embedder that the settings want; it is loaded when it is first wanted, half a second if local.
+
+        Raises:
+            EmbedderUnavailableError: it cannot be had now.
+        """
+        async with self._opening:
+            if self._opened is None or self._wanted != wanted:
+                opened = await open_embedder(wanted, self._find_upstream)
+                self.close()
+                self._wanted, self._opened = wanted, opened
+            return self._opened
+
+    def measured(self) -> Embedder | None:
+        """Return the embedder if it is there, and the one that this release was measured with."""
+        if self._opened is None or self._opened.embedder.identity != packaged().embedder:
+            return None
+        return self._opened.embedder
+
+    def close(self) -> None:
+        """Let go of it."""
+        opened, self._opened = self._opened, None
+        if opened is not None and isinstance(opened.embedder, OnnxEmbedder):
+            opened.embedder.close()
+
+
+async def open_embedder(wanted: Wanted, find_upstream: FindUpstream) -> Opened:
+    """Load an embedder; about half a second for a local one.
+
+    Args:
+        wanted: which one.
         find_upstream: returns an upstream by its name, as it is when it is asked.
 
     Raises:
         EmbedderUnavailableError: it cannot be had now.
     """
-    wanted = settings.embedder
     if isinstance(wanted, str):
         local = OnnxEmbedder(LocalEmbedder(model=wanted))
         await local.load()
