@@ -195,6 +195,9 @@ def _relayed_paths() -> dict[str, Schema]:
                 )
                 for method in ("get", "post", "delete")
             }
+    judged = paths["/v1/moderations"]["post"]
+    judged["summary"] = "Judge texts, by the gateway's own detectors or by the upstream that the settings name"
+    judged["responses"] |= failures("408", "413", "415")
     return paths
 
 
