@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.conftest import StartGateway
@@ -25,6 +26,9 @@ SECRETS = {
 }
 
 
+SEAL = {"TIERWAY_ENCRYPTION_KEY": "encryption-0123456789abcdef"}
+
+
 def run(script: str, *arguments: str, **environment: str) -> str:
     """Run a script of examples/ to its end and return what it printed."""
     done = subprocess.run(
@@ -40,7 +44,12 @@ def run(script: str, *arguments: str, **environment: str) -> str:
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == {"chat.py", "keys.py", "providers.yaml"}
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == {
+        "chat.py",
+        "guarded.yaml",
+        "keys.py",
+        "providers.yaml",
+    }
 
 
 def test_chat_talks_streams_and_calls_a_tool(echo: LiveGateway) -> None:
@@ -76,6 +85,24 @@ def test_provider_settings_are_good(tmp_path: Path) -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert "4 upstreams, 5 models, 1 keys" in checked.stdout
+
+
+def test_guarded_settings_do_what_they_say(start_gateway: StartGateway, tmp_path: Path) -> None:
+    path = EXAMPLES / "guarded.yaml"
+    gateway = start_gateway(arguments=["--config", str(path)], environment=SEAL)
+
+    def ask(text: str) -> httpx2.Response:
+        document = {"model": "chat", "messages": [{"role": "user", "content": text}]}
+        return httpx2.post(f"{gateway.api}/chat/completions", json=document, timeout=30.0)
+
+    guarded = ask("Write to ann@example.com, please")
+    ask("Write a letter, please")
+    again = ask("Write a letter, please")
+
+    assert guarded.json()["choices"][0]["message"]["content"] == "[chat] Write to ann@example.com, please"
+    assert "pii=redact" in guarded.headers["x-tierway-guard"]
+    assert "restored=1" in guarded.headers["x-tierway-guard"]
+    assert again.headers["x-tierway-cache"].startswith("exact;")
 
 
 @pytest.mark.parametrize("with_limits", [False, True])
