@@ -171,6 +171,9 @@ class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
     needs_scanner: bool = False
     needs_injection: bool = False
 
+    def __repr__(self) -> str:  # canaries are secrets
+        return f"GuardPlan({self.policy_id})"
+
     def admits(self, detector: str, rule: str, value: str) -> bool:
         """Tell whether an allow-list says this is no finding; a detector has the settings' or the scanner's name."""
         allowed = self.allow.get(NAME_OF.get(detector, detector))

@@ -179,6 +179,9 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What is no finding. Of a lower level's entries those hold that the level above has too, unless it grants
     `guard`."""
 
+    def __repr__(self) -> str:  # canaries are secrets
+        return f"GuardSettings({len(self.canaries)} canaries)"
+
 
 SECTIONS: Final = (
     GuardSettings, InputActions, OutputActions, ResultActions, ToolArguments, ToolRules, PromptLimits, AllowLists,

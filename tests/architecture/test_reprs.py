@@ -19,7 +19,7 @@ from gateway.upstreams.remote import Account
 from gateway.upstreams.transport import Request
 from policies.sanitise.finding import Finding
 from policies.sanitise.inspection import Inspection
-from policies.sanitise.plan import IDLE
+from policies.sanitise.plan import IDLE, plan_for
 from tests.support.build import exchange, patience
 
 SECRET: Final = "a-well-kept-secret-0123456789"
@@ -64,6 +64,7 @@ def test_settings_show_no_secret() -> None:
     made = settings()
 
     assert_silent([made, *made.upstreams.values(), *made.guard.external, made.server, made.telemetry])
+    assert_silent([made.guard, made.organisation, plan_for([made.guard])])
     assert_silent(key for team in made.organisation.teams.values() for key in team.keys)
 
 
