@@ -64,7 +64,10 @@ def test_settings_show_no_secret() -> None:
     made = settings()
 
     assert_silent([made, *made.upstreams.values(), *made.guard.external, made.server, made.telemetry])
-    assert_silent([made.guard, made.organisation, plan_for([made.guard])])
+    guard = made.organisation.guard
+    assert guard is not None
+
+    assert_silent([made.guard, made.organisation, guard, plan_for([guard])])
     assert_silent(key for team in made.organisation.teams.values() for key in team.keys)
 
 
