@@ -45,15 +45,15 @@ def state_gauges(state: State) -> Iterator[Metric]:
 
 def cache_gauges(stage: CacheStage) -> Iterator[Metric]:
     """Yield what became of answers that might be given again; nothing where no cache is on."""
-    cache = stage.cache
-    if cache is None:
+    cache, keeper = stage.cache, stage.keeper
+    if cache is None or keeper is None:
         return
     yield gauge(
         "tierway_cache_bytes", "What the answers take that are kept.", "part", {"answers": float(cache.kept_bytes)}
     )
     events = {event: float(count) for event, count in cache.counters().items()}
     yield counter("tierway_cache_events", "What happened to answers that are kept.", "event", events)
-    unkept = {reason: float(count) for reason, count in stage.unkept.items()}
+    unkept = {reason: float(count) for reason, count in keeper.unkept.items()}
     yield counter("tierway_cache_unkept", "Answers that were not kept, by reason.", "reason", unkept)
     saved = {"cache": stage.saved_usd}
     yield counter("tierway_cache_saved_usd", "What the answers had cost that were given again.", "part", saved)

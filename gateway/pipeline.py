@@ -221,7 +221,7 @@ class Pipeline:
             if refusal is not None:
                 raise refusal
             answer = partial(self._answer, exchange, request)  # 7
-            asked = answer() if place is None else self.cache.fetch(exchange, request, place, answer, alone=alone)
+            asked = answer() if place is None else self.cache.fetch(exchange, place, answer, alone=alone)
             reply = await asked
         exchange.reply = reply
         inspection = exchange.inspection

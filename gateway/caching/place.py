@@ -17,6 +17,7 @@ class Place:
     """Made by a look-up that found nothing.
 
     Args:
+        request: as it was looked up.
         key: the request's, 32 bytes.
         tenant: who shares the answer; see `cache.scope.tenant_of`.
         may_join: whether the answer of an equal request that is under way will do.
@@ -27,10 +28,10 @@ class Place:
         is_kept: whether the answer was kept.
     """
 
-    __slots__ = ("is_kept", "key", "may_join", "noted", "search", "tenant")
+    __slots__ = ("is_kept", "key", "may_join", "noted", "request", "search", "tenant")
 
-    def __init__(self, key: bytes, tenant: str, *, may_join: bool) -> None:
-        self.key, self.tenant, self.may_join = key, tenant, may_join
+    def __init__(self, request: ModelRequest, key: bytes, tenant: str, *, may_join: bool) -> None:
+        self.request, self.key, self.tenant, self.may_join = request, key, tenant, may_join
         self.search: Search | None = None
         self.noted: NotedStream | None = None
         self.is_kept = False

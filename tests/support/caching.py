@@ -90,6 +90,12 @@ class House:
         self.exact = ExactCache(CacheSettings(exact=True, **settings), self.backend, self.clock)
         self.stage = CacheStage(self.exact, version, flights=Flights(FlightSettings()))
 
+    @property
+    def unkept(self) -> dict[str, int]:
+        """Answers that were not kept, by reason."""
+        assert self.stage.keeper is not None
+        return dict(self.stage.keeper.unkept)
+
     def find_alike(self, likeness: Likeness) -> None:
         """Have answers found by meaning too."""
         self.stage = CacheStage(self.exact, "", likeness, self.stage.flights)
@@ -128,7 +134,7 @@ class House:
             return answer() if reply is None else reply
 
         if found is None:
-            found = await (call() if place is None else self.stage.fetch(opened, request, place, call, alone=alone))
+            found = await (call() if place is None else self.stage.fetch(opened, place, call, alone=alone))
             found = guarded or found
         opened.reply = found
         sent = await read(found)

@@ -85,14 +85,14 @@ _All = Annotated[bool, QueryParameter(name="all", description="Forget everything
 async def show_cache(state: State) -> CacheView:
     """Say what is kept and how far hits can be trusted."""
     stage = _stage(state)
-    cache, likeness = stage.cache, stage.likeness
-    if cache is None:
+    cache, keeper, likeness = stage.cache, stage.keeper, stage.likeness
+    if cache is None or keeper is None:
         return CacheView(is_on=False, bytes=0, events={}, unkept={}, saved_usd=0.0)
     return CacheView(
         is_on=True,
         bytes=cache.kept_bytes,
         events=dict(cache.counters()),
-        unkept=dict(stage.unkept),
+        unkept=dict(keeper.unkept),
         saved_usd=stage.saved_usd,
         semantic=None if likeness is None else _semantic(likeness),
         false_hits=None if likeness is None else _false_hits(likeness),

@@ -61,7 +61,7 @@ async def test_answers_that_are_not_whole_are_not_kept(reply: Reply, reason: str
     opened, _ = await house.ask()
 
     assert opened.hit is None
-    assert house.stage.unkept == {reason: 1}
+    assert house.unkept == {reason: 1}
 
 
 async def test_what_the_guard_found_something_in_before_is_not_kept() -> None:
@@ -73,7 +73,7 @@ async def test_what_the_guard_found_something_in_before_is_not_kept() -> None:
     opened, _ = await house.ask(inspection=inspection_of(output={"pii": "flag"}))
 
     assert opened.hit is None
-    assert house.stage.unkept == {"flagged": 1}
+    assert house.unkept == {"flagged": 1}
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -86,7 +86,7 @@ async def test_what_the_guard_found_something_in_afterwards_is_forgotten(*, alon
     opened, _ = await house.ask(inspection=inspection_of(output={"pii": "flag"}))
 
     assert opened.hit is None
-    assert house.stage.unkept == {"flagged": 1}
+    assert house.unkept == {"flagged": 1}
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -126,7 +126,7 @@ async def test_an_answer_that_is_less_than_was_to_be_expected_is_not_kept() -> N
     opened, _ = await house.ask()
 
     assert opened.hit is None
-    assert house.stage.unkept["degraded"] == 1
+    assert house.unkept["degraded"] == 1
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -141,7 +141,7 @@ async def test_a_stream_that_was_left_is_not_kept(*, alone: bool) -> None:
     async def call() -> Reply:
         return Stream(*WHOLE)
 
-    stream = await house.stage.fetch(opened, request, place, call, alone=alone)
+    stream = await house.stage.fetch(opened, place, call, alone=alone)
     assert not isinstance(stream, PlainReply)
     await stream.block()
     opened.status = 200
@@ -269,7 +269,7 @@ async def ask_at_once(house: House, count: int, reply: Reply, **fields: Any) -> 
         opened.request = request = read_chat(chat_body(**fields))
         _, place = await house.stage.look_up(opened, caller(), request)
         assert place is not None
-        opened.reply = await house.stage.fetch(opened, request, place, held(calls, gate, reply), alone=False)
+        opened.reply = await house.stage.fetch(opened, place, held(calls, gate, reply), alone=False)
         assert said(await read(opened.reply)) == "Hello there."
         opened.status = 200
         await opened.close()
@@ -303,7 +303,7 @@ async def test_a_request_that_wants_its_own_answer_joins_no_other() -> None:
         opened.request = request = read_chat(chat_body())
         _, place = await house.stage.look_up(opened, caller(), request)
         assert place is not None
-        opened.reply = await house.stage.fetch(opened, request, place, held(calls, gate, answer()), alone=False)
+        opened.reply = await house.stage.fetch(opened, place, held(calls, gate, answer()), alone=False)
         await opened.close()
         return opened
 
