@@ -89,7 +89,11 @@ def serve(
     config = _config(_WithLifespan(public, lifespan), settings, current.telemetry.wire_refusals)
     server = _MainServer(config, current, when_ready, hurried_by)
     with asyncio.Runner(loop_factory=partial(_Loop, settings.header_timeout_s)) as runner:
-        runner.run(server.serve([listeners.main, *(listeners.main.dup() for _ in range(DESCRIPTORS - 1))]))
+        try:
+            runner.run(server.serve([listeners.main, *(listeners.main.dup() for _ in range(DESCRIPTORS - 1))]))
+        finally:
+            # It ends already. One more while threads are waited for would close the loop under them; SIGTERM still ends.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Loop(uvloop.Loop):

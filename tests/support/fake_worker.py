@@ -52,9 +52,9 @@ def main() -> None:
         note("fails")
         sys.exit(FAILED)
     line = socket.socket(fileno=assignment["line"])
+    note("serves" if behaviour != "mute" else "hangs")  # before the supervisor knows, who goes on at once
     if behaviour != "mute":
         line.sendall(json.dumps(f"banner {assignment['number']} {os.getpid()}").encode() + b"\n")
-    note("serves" if behaviour != "mute" else "hangs")
     while behaviour == "deaf" or not told or (behaviour == "linger" and not (folder / "go").exists()):
         time.sleep(0.01)
     note("has ended")
