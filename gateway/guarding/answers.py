@@ -26,6 +26,7 @@ from gateway.upstreams.base import PlainReply, Reply
 from policies.sanitise.finding import Finding
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.filtering import Duty, Filter, duty_of
+from policies.sanitise.output.finder import Searches
 from policies.sanitise.output.known import KnownSecrets
 from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.plan import NAME_OF
@@ -54,6 +55,7 @@ class AnswerGuard:
     def __init__(self, known: KnownSecrets | None = None) -> None:
         self._known = known
         self._schemas = Schemas()
+        self._searches = Searches()
         self._detector: Detector | None = None
 
     async def guard(
@@ -105,9 +107,10 @@ class AnswerGuard:
         return replace_texts(body, changes) if changes else body
 
     async def _duty(self, inspection: Inspection) -> Duty:
-        if sum(map(len, (*inspection.trusted, *inspection.said))) <= _PROMPT_AT_ONCE:
-            return duty_of(inspection, self._known, self._judge_instructions)
-        return await asyncio.to_thread(duty_of, inspection, self._known, self._judge_instructions)
+        texts = (*inspection.trusted, *inspection.said)
+        if not texts or sum(map(len, texts)) <= _PROMPT_AT_ONCE:
+            return duty_of(inspection, self._known, self._judge_instructions, self._searches)
+        return await asyncio.to_thread(duty_of, inspection, self._known, self._judge_instructions, self._searches)
 
     def _judge_instructions(self, text: str) -> float | None:
         if self._detector is None:
@@ -166,7 +169,7 @@ def _changes(duty: Duty, texts: Iterable[AnswerText]) -> dict[Path, Any]:
 def _passed(duty: Duty, text: AnswerText) -> str:
     if text.is_echo:
         duty = Duty(inspection=duty.inspection, vault=duty.vault)
-    if duty.is_idle:
+    if duty.is_idle or duty.passes(text.text, text.place, is_signed=text.is_signed):
         return text.text
     return Filter(duty, place_of(text.path), text.place, is_signed=text.is_signed).whole(text.text)
 

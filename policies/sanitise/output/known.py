@@ -103,6 +103,11 @@ class KnownScreen:
         self._before += len(held)
         return held
 
+    def whole(self, text: str) -> str:
+        """Return a complete text as it may pass. Raises what `feed` does."""
+        found = self._known.find(text)
+        return self._without(text, found) if found else text
+
     def _without(self, text: str, found: Iterable[Finding]) -> str:
         parts: list[str] = []
         position = 0

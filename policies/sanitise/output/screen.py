@@ -78,6 +78,16 @@ class Screen:
         passed = "" if len(self._window) < self._due else self._advance(is_over=False)
         return passed if self._is_held else piece
 
+    def whole(self, text: str) -> str:
+        """Return a complete text as far as it may pass; it is looked through once.
+
+        Raises:
+            BlockedError: something must not.
+        """
+        self._window = text
+        passed = self._advance(is_over=True) if text else ""
+        return passed if self._is_held else text
+
     def flush(self) -> str:
         """Return what was held back, as far as it may pass. More may follow, which is then looked at with this.
 
