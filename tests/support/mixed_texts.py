@@ -7,7 +7,14 @@ import string
 from collections.abc import Callable
 from typing import Final
 
-_WORDS: Final = ("the answer is 42,", "see section 4.2", "of our key", "results; token counts", "replug it", "über", "你好")
+_WORDS: Final = (
+    "the answer is 42,",
+    "see section 4.2",
+    "of our key",
+    "results; token counts",
+    "replug it",
+    "über 你好",
+)
 
 
 def mixed_text(source: random.Random) -> str:
