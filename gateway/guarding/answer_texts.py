@@ -122,7 +122,7 @@ def _chat(document: Object) -> Texts:
         content = message.get("content")
         if isinstance(content, str) and content:
             yield AnswerText((*path, "content"), content)
-            if not any(message.get(name) for name in _OF_CHAT):  # as in most answers
+            if not any(map(message.get, _OF_CHAT)):  # as in most answers
                 continue
         for position, part in _objects(content):
             yield from texts_of_part(part, (*path, "content", position))
