@@ -80,7 +80,7 @@ class OwnChecks:
         looker = self._looker
         found: list[Finding] = []
         if terms.kinds:
-            found += looker.scan(said, terms.kinds) if len(said) <= SHORT else await looker.scan_long(said, terms.kinds)
+            found += await looker.scan_long(said, terms.kinds)
         if terms.has_patterns and plan.custom is not None:
             before = len(plan.custom.disabled)
             found += plan.custom.scan(said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Final
 
 import msgspec
@@ -20,6 +20,7 @@ from policies.sanitise.output.tally import Tally
 from policies.sanitise.redaction.redactor import Vault
 from policies.sanitise.redaction.restorer import Place, StreamRestorer
 from policies.sanitise.settings import Action
+from policies.sanitise.steps import finish
 
 _ESCAPED: Final = re.compile(r"\\(?:[nrtbf\"]|u[0-9a-fA-F]{4})")
 
@@ -61,10 +62,15 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
             and self.instructions is None
         )
 
+    @property
+    def pauses(self) -> bool:
+        """Whether long texts are filtered with pauses; they are not where leaks or instructions are looked for."""
+        return self.prompt is None and self.instructions is None
+
     def passes(self, text: str, place: Place = "text", *, is_signed: bool = False) -> bool:
         """Tell whether a complete text goes through a `Filter` as it is, with nothing to tell of it.
 
-        Texts that are long, or that only a `Filter` can judge, do not; most others do, at a quarter of its cost.
+        False also where that takes long to know, and where leaks or instructions are looked for.
         """
         if self.prompt is not None or self.instructions is not None or len(text) > _SHORT:
             return False
@@ -73,7 +79,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
         if self.known is not None and self.known.find(text):
             return False
         finder = self.watcher if is_signed else self.finder
-        return finder is None or not finder.find(_plain_view(text) if place == "json" else text)
+        return finder is None or finder.find_at_once(_plain_view(text) if place == "json" else text) == []
 
 
 def duty_of(
@@ -169,10 +175,19 @@ class Filter:
 
     def whole(self, text: str) -> str:
         """Return a complete text as it may be sent. Raises what `feed` does."""
+        return finish(self.whole_in_steps(text))
+
+    def whole_in_steps(self, text: str) -> Generator[None, None, str]:
+        """Return a complete text as it may be sent; made with pauses where only findings count. Raises as `feed` does.
+
+        Leaks and instructions are looked for without a pause.
+        """
         if self._leak is not None or self._instructions is not None:
             return self.feed(text) + self.finish()
         try:
-            return self._whole(text if self._known is None else self._whole_without_own(self._known, text))
+            if self._known is not None:
+                text = yield from self._whole_without_own(self._known, text)
+            return (yield from self._whole(text))
         finally:
             self.close()
 
@@ -188,17 +203,24 @@ class Filter:
             inspection.unrestored += restorer.unrestored
             restorer.restored = restorer.invented = restorer.unrestored = 0
 
-    def _whole(self, text: str) -> str:
+    def _whole(self, text: str) -> Generator[None, None, str]:
         """Return a complete text that has none of the gateway's own secrets as it may be sent."""
         if self._screen is not None:
-            text = self._screened(self._screen.whole, text)
-        return self._restored(text) if self._restorer is None else self._restored(text) + self._restorer.flush()
+            try:
+                text = yield from self._screen.whole(text)
+            except BlockedError as error:
+                error.passed = self._wholly_restored(error.passed)
+                raise
+        return self._wholly_restored(text)
 
-    def _whole_without_own(self, known: KnownScreen, text: str) -> str:
+    def _wholly_restored(self, text: str) -> str:
+        return text if self._restorer is None else self._restored(text) + self._restorer.flush()
+
+    def _whole_without_own(self, known: KnownScreen, text: str) -> Generator[None, None, str]:
         try:
             return known.whole(text)
         except BlockedError as error:
-            error.passed = self._whole(error.passed)
+            error.passed = yield from self._whole(error.passed)
             raise
 
     def _without_own(self, known: KnownScreen, piece: str) -> str:

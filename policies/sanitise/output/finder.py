@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Final
 
 from policies.sanitise.finding import BY_PLACE, Finding
@@ -96,8 +96,24 @@ class Finder:
     def find(self, text: str) -> list[Sighting]:
         """Return what the stretch has, by start."""
         search = self._search
-        found = [] if search.scanner is None else search.scanner.scan(text, search.kinds)
-        found += self._placed(text)
+        return self._sighted(text, [] if search.scanner is None else search.scanner.scan(text, search.kinds))
+
+    def find_at_once(self, text: str) -> list[Sighting] | None:
+        """Return what a text has that takes less than a millisecond, None for others."""
+        search = self._search
+        found = [] if search.scanner is None else search.scanner.scan_at_once(text, search.kinds)
+        return None if found is None else self._sighted(text, found)
+
+    def steps(self, text: str) -> Generator[None, None, list[Sighting]]:
+        """Look through a text of any length with pauses; see `TextScanner.steps`."""
+        search = self._search
+        found = [] if search.scanner is None else (yield from search.scanner.steps(text, search.kinds))
+        return self._sighted(text, found)
+
+    def _sighted(self, text: str, found: list[Finding]) -> list[Sighting]:
+        """Return what a scan found that is worth telling, and what needs no scanner."""
+        search = self._search
+        found = [*found, *self._placed(text)]
         if not found:
             return []
         if self._suffix:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 from policies.sanitise.finding import Finding
@@ -78,14 +78,15 @@ class Screen:
         passed = "" if len(self._window) < self._due else self._advance(is_over=False)
         return passed if self._is_held else piece
 
-    def whole(self, text: str) -> str:
-        """Return a complete text as far as it may pass; it is looked through once.
+    def whole(self, text: str) -> Generator[None, None, str]:
+        """Return a complete text as far as it may pass; it is looked through once, with pauses.
 
         Raises:
             BlockedError: something must not.
         """
+        found = yield from self._finder.steps(text if self._view is None else self._view(text))
         self._window = text
-        passed = self._advance(is_over=True) if text else ""
+        passed = self._act_on(found, is_over=True)
         return passed if self._is_held else text
 
     def flush(self) -> str:
@@ -102,6 +103,10 @@ class Screen:
     def _advance(self, *, is_over: bool) -> str:
         window = self._window
         found = self._finder.find(window if self._view is None else self._view(window))
+        return self._act_on(found, is_over=is_over)
+
+    def _act_on(self, found: Sequence[Sighting], *, is_over: bool) -> str:
+        window = self._window
         fresh = [one for one in found if one.finding.end > self._seen]
         cut = len(window) if is_over else self._settled(fresh)
         passing = [one for one in fresh if one.finding.start < cut]

@@ -379,9 +379,9 @@ def test_a_text_passes_at_once_where_a_filter_neither_changes_it_nor_tells_of_it
         filtered = Filter(duty, "content", place, is_signed=is_signed)
         is_same = filtered.feed(text) + filtered.finish() == text
         told = (inspection.verdicts, inspection.restored, inspection.invented, inspection.unrestored)
-        assert passes == (is_same and not any(told))
+        assert not passes or (is_same and not any(told))
         passing += passes
-    assert 20 < passing < 380
+    assert 30 < passing < 380
 
 
 def test_a_text_that_a_filter_reads_for_more_than_findings_does_not_pass_at_once() -> None:
