@@ -95,10 +95,15 @@ class Looker:
         assert self._scanner is not None  # noqa: S101  `load` came before
         return self._scanner.scan(text, kinds)
 
+    def scan_at_once(self, text: str, kinds: Collection[Kind]) -> list[Finding] | None:
+        """Look through a text that takes less than a millisecond; None for others."""
+        assert self._scanner is not None  # noqa: S101  `load` came before
+        return self._scanner.scan_at_once(text, kinds)
+
     async def scan_long(self, text: str, kinds: Collection[Kind]) -> list[Finding]:
         """Look through a text of any length, with turns for others."""
         assert self._scanner is not None  # noqa: S101  `load` came before
-        found = self._scanner.scan_at_once(text, kinds)
+        found = self.scan_at_once(text, kinds)
         return await in_turns(self._scanner.steps(text, kinds)) if found is None else found
 
     async def judge(self, text: str, *, is_document: bool, system: str = "") -> Finding | None:

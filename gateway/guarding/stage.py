@@ -112,6 +112,8 @@ class GuardStage:
         """Look at every text, with what others say of it, and return those that the policy wants rewritten."""
         found = await self._checks.found_in(inspection.plan, texts)
         words = NO_WORDS if asked is None else await asked.words()
+        if not (found or words):
+            return {}
         changed: dict[Path, str] = {}
         since = perf_counter()
         for index in sorted({*found, *words}) if words else found:
