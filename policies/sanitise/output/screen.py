@@ -17,7 +17,7 @@ HELD: Final = 96
 no longer than this (numbers of telephones, cards and accounts) is complete before its beginning is sent."""
 
 STEP: Final = 32
-"""Characters that come in between two looks where text is held back; a look takes about 10 us."""
+"""Characters that come in between two looks where text is held back; a look takes about 5 us."""
 
 STRIDE: Final = 1_024
 """Characters between two looks where nothing is held back."""
