@@ -120,7 +120,10 @@ def _chat(document: Object) -> Texts:
     for index, choice in _objects(document.get("choices")):
         message, path = _object(choice.get("message")), ("choices", index, "message")
         content = message.get("content")
-        yield from _member(message, "content", path)
+        if isinstance(content, str) and content:
+            yield AnswerText((*path, "content"), content)
+            if not any(map(message.get, _OF_CHAT)):  # as in most answers
+                continue
         for position, part in _objects(content):
             yield from texts_of_part(part, (*path, "content", position))
         for name in ("refusal", *REASONING):
@@ -211,6 +214,7 @@ def _text(value: Any) -> str:
 _OF_ITEM: Final[tuple[tuple[str, Place], ...]] = (
     ("arguments", "json"), ("content", "text"), ("input", "text"), ("code", "text"), ("output", "text"),
 )  # fmt: skip
+_OF_CHAT: Final = ("refusal", *REASONING, "thinking_blocks", "audio", "function_call", "tool_calls")
 _READERS: Final[Mapping[Shape, Callable[[Object], Texts]]] = {
     "chat": _chat,
     "responses": _responses,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from gateway.guarding.events.base import EventGuard
 from gateway.guarding.events.chat import ChatEvents
 from gateway.guarding.events.messages import MessageEvents
 from gateway.guarding.events.responses import ResponseEvents
+from gateway.guarding.scanning import in_turns
 from gateway.guarding.streams import AT_ONCE_BYTES, Ending, Forget, GuardedStream
 from gateway.guarding.tool_calls import CallJudge
 from gateway.outputs.schemas import Schemas
@@ -26,15 +27,20 @@ from gateway.upstreams.base import PlainReply, Reply
 from policies.sanitise.finding import Finding
 from policies.sanitise.inspection import Inspection
 from policies.sanitise.output.filtering import Duty, Filter, duty_of
+from policies.sanitise.output.finder import Searches
 from policies.sanitise.output.known import KnownSecrets
 from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.plan import NAME_OF
+from policies.sanitise.steps import finish
 
 if TYPE_CHECKING:
     from policies.sanitise.injection.detector import Detector
 
 _PROMPT_AT_ONCE: Final = 8_192
 """Characters of a request's texts that are made ready for finding leaks on the loop, in 0.6 ms; more in a thread."""
+
+_SOME: Final = 16
+"""Texts between two pauses: 0.2 ms, or 2 where each is as long as one can be that is read at once."""
 
 _EVENTS: Final[Mapping[Shape, type[ChatEvents | ResponseEvents | MessageEvents]]] = {
     "chat": ChatEvents,
@@ -54,6 +60,7 @@ class AnswerGuard:
     def __init__(self, known: KnownSecrets | None = None) -> None:
         self._known = known
         self._schemas = Schemas()
+        self._searches = Searches()
         self._detector: Detector | None = None
 
     async def guard(
@@ -101,13 +108,14 @@ class AnswerGuard:
         """Return a page of a Response's input items with what placeholders stand for put back."""
         duty = await self._duty(inspection)
         document, _ = decoded(body)
-        changes = _changes(duty, texts_of_page(document or {}))
+        changes = await in_turns(_changes(duty, texts_of_page(document or {})))
         return replace_texts(body, changes) if changes else body
 
     async def _duty(self, inspection: Inspection) -> Duty:
-        if sum(map(len, (*inspection.trusted, *inspection.said))) <= _PROMPT_AT_ONCE:
-            return duty_of(inspection, self._known, self._judge_instructions)
-        return await asyncio.to_thread(duty_of, inspection, self._known, self._judge_instructions)
+        texts = (*inspection.trusted, *inspection.said)
+        if not texts or sum(map(len, texts)) <= _PROMPT_AT_ONCE:
+            return duty_of(inspection, self._known, self._judge_instructions, self._searches)
+        return await asyncio.to_thread(duty_of, inspection, self._known, self._judge_instructions, self._searches)
 
     def _judge_instructions(self, text: str) -> float | None:
         if self._detector is None:
@@ -122,9 +130,10 @@ class AnswerGuard:
 async def _guarded(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> bytes:
     began = perf_counter()
     try:
-        if len(body) <= AT_ONCE_BYTES:
-            return guarded_body(duty, calls, body, shape)
-        return await asyncio.to_thread(guarded_body, duty, calls, body, shape)
+        steps = guarded_body(duty, calls, body, shape)
+        if len(body) > AT_ONCE_BYTES and not duty.pauses:
+            return await asyncio.to_thread(finish, steps)
+        return await in_turns(steps)
     except BlockedError as error:
         raise rejection(duty.inspection, error.finding) from error
     except GatewayError:
@@ -135,8 +144,10 @@ async def _guarded(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> b
         duty.inspection.spent_us += round((perf_counter() - began) * 1e6)
 
 
-def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> bytes:
+def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> Generator[None, None, bytes]:
     """Return a plain answer as it may be sent: the same object where nothing changes, else only its texts do.
+
+    It is made with pauses; see `Duty.pauses`.
 
     The log probabilities of a text that changes go, as they are of other tokens.
 
@@ -147,7 +158,7 @@ def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> byt
     document, _ = decoded(body)
     if document is None:
         raise UpstreamGarbledError("The upstream's answer is not a JSON object.")
-    changes = _changes(duty, texts_of_answer(document, shape))
+    changes = yield from _changes(duty, texts_of_answer(document, shape))
     if not calls.is_idle:
         restored = replaced_in(document, changes) if changes else document
         for call in calls_of_answer(restored, shape):
@@ -157,18 +168,22 @@ def guarded_body(duty: Duty, calls: CallJudge, body: bytes, shape: Shape) -> byt
     return replace_texts(body, changes | without_logprobs(document, changes))
 
 
-def _changes(duty: Duty, texts: Iterable[AnswerText]) -> dict[Path, Any]:
+def _changes(duty: Duty, texts: Iterable[AnswerText]) -> Generator[None, None, dict[Path, Any]]:
     """Return what is to stand in place of texts, by place; the others stay."""
-    passed = ((text, _passed(duty, text)) for text in texts)
-    return {text.path: new for text, new in passed if new != text.text}
-
-
-def _passed(duty: Duty, text: AnswerText) -> str:
-    if text.is_echo:
-        duty = Duty(inspection=duty.inspection, vault=duty.vault)
-    if duty.is_idle:
-        return text.text
-    return Filter(duty, place_of(text.path), text.place, is_signed=text.is_signed).whole(text.text)
+    changes: dict[Path, Any] = {}
+    echo = Duty(inspection=duty.inspection, vault=duty.vault) if duty.vault is not None else None
+    for number, text in enumerate(texts, start=1):
+        if number % _SOME == 0:
+            yield
+        due = echo if text.is_echo else duty
+        if due is None or due.is_idle or due.passes(text.text, text.place, is_signed=text.is_signed):
+            continue
+        filtered = Filter(due, place_of(text.path), text.place, is_signed=text.is_signed)
+        new = yield from filtered.whole_in_steps(text.text)
+        yield
+        if new != text.text:
+            changes[text.path] = new
+    return changes
 
 
 def without_logprobs(document: Any, changes: Mapping[Path, str]) -> dict[Path, Any]:

@@ -65,7 +65,9 @@ class OwnChecks:
                 continue
             guarded = system if text.speaker == "user" else ""
             group = groups.get(index) if terms.is_judged else None
-            own = await self._of_one(plan, terms, text, guarded, is_apart=group is not None)
+            own = self._of_one_at_once(plan, terms, text, guarded, is_apart=group is not None)
+            if own is None:
+                own = await self._of_one(plan, terms, text, guarded, is_apart=group is not None)
             if group:
                 own = (*own, *await self._of_group(plan, terms, [texts[one].text for one in group], guarded))
             if own:
@@ -80,7 +82,7 @@ class OwnChecks:
         looker = self._looker
         found: list[Finding] = []
         if terms.kinds:
-            found += looker.scan(said, terms.kinds) if len(said) <= SHORT else await looker.scan_long(said, terms.kinds)
+            found += await looker.scan_long(said, terms.kinds)
         if terms.has_patterns and plan.custom is not None:
             before = len(plan.custom.disabled)
             found += plan.custom.scan(said)
@@ -94,15 +96,30 @@ class OwnChecks:
         """Return a text without disguises; a JSON document stays one, as its strings are cleaned one by one."""
         return self._clean(plan, said) if len(said) <= SHORT else await asyncio.to_thread(self._clean, plan, said)
 
+    def _of_one_at_once(
+        self, plan: GuardPlan, terms: Terms, text: Text, system: str, *, is_apart: bool
+    ) -> Found | None:
+        """Return what is found in one text where that is remembered or soon known; None for others."""
+        verdicts = self._looker.verdicts
+        key = self._key_of(terms, text, system, is_apart=is_apart)
+        known = verdicts.get(key)
+        if known is not None or terms.has_patterns or plan.allow or (terms.is_judged and not is_apart):
+            return known
+        found = self._looker.scan_at_once(text.text, terms.kinds) if terms.kinds else []
+        if found is None:
+            return None
+        known = tuple(found)
+        verdicts.put(key, known)
+        return known
+
+    def _key_of(self, terms: Terms, text: Text, system: str, *, is_apart: bool) -> bytes:
+        if is_apart:
+            return self._looker.verdicts.key_of(text.text, terms.circumstances + _APART)
+        return self._looker.verdicts.key_of(text.text, terms.circumstances, system)
+
     async def _of_one(self, plan: GuardPlan, terms: Terms, text: Text, system: str, *, is_apart: bool) -> Found:
         verdicts = self._looker.verdicts
-        if is_apart:
-            key = verdicts.key_of(text.text, terms.circumstances + _APART)
-        else:
-            key = verdicts.key_of(text.text, terms.circumstances, system)
-        known = verdicts.get(key)
-        if known is not None:
-            return known
+        key = self._key_of(terms, text, system, is_apart=is_apart)
         found = await self.find(plan, terms, text.text)
         if terms.is_judged and not is_apart:
             found += await self._judge(plan, terms, text.text, system)

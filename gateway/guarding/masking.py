@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import msgspec
 from gateway.domain.rewriting import Path, replace_texts
 from policies.sanitise.finding import BY_PLACE, Finding
 from policies.sanitise.redaction.redactor import Redactor
+from policies.sanitise.steps import finish
 
 _STRING: Final = re.compile(r'"(?P<inside>[^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _ESCAPE: Final = re.compile(
@@ -20,13 +21,24 @@ _ESCAPE: Final = re.compile(
 )
 _Span = tuple[int, int]
 
+_MATCHES: Final = 1_024
+_PIECES: Final = 32
+"""Between two pauses: 0.3 ms."""
+
 _NEEDLESS: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u00([2-7][0-9a-fA-F])")
 
 
 def masked(text: str, findings: Sequence[Finding], redactor: Redactor) -> str:
     """Return a text with placeholders for what was found. A JSON document stays one, whatever was found in it."""
+    return finish(masked_in_steps(text, findings, redactor))
+
+
+def masked_in_steps(text: str, findings: Sequence[Finding], redactor: Redactor) -> Generator[None, None, str]:
+    """Return what `masked` does; a JSON document is masked with pauses."""
     if is_json(text):
-        changed = _masked_json(text, findings, redactor)
+        yield
+        changed = yield from _masked_json(text, findings, redactor)
+        yield
         if is_json(changed):
             return changed
     return redactor.mask(text, findings)
@@ -76,14 +88,17 @@ def _plain(match: re.Match[str]) -> str:
     return match[0][len(match[1]) :] if sign in '"\\\x7f' else sign
 
 
-def _masked_json(text: str, findings: Iterable[Finding], redactor: Redactor) -> str:
+def _masked_json(text: str, findings: Iterable[Finding], redactor: Redactor) -> Generator[None, None, str]:
     """Mask inside of strings, their values unescaped; a number that was found becomes a string."""
-    strings = [match.span("inside") for match in _STRING.finditer(text)]
-    escapes = [match.span() for match in _ESCAPE.finditer(text)] if "\\" in text else []
+    strings = yield from _spans(_STRING, "inside", text)
+    escapes = (yield from _spans(_ESCAPE, 0, text)) if "\\" in text else []
     parts: list[str] = []
-    position = 0
+    position = number = 0
     for finding in sorted(findings, key=BY_PLACE):
         for start, end, is_inside in _pieces(finding, strings):
+            number += 1
+            if number % _PIECES == 0:
+                yield
             begin, stop = _around(escapes, start), _around(escapes, end, before=True)
             if begin < position or stop <= begin:
                 continue
@@ -92,6 +107,15 @@ def _masked_json(text: str, findings: Iterable[Finding], redactor: Redactor) -> 
             parts += (text[position:begin], placeholder if is_inside else f'"{placeholder}"')
             position = stop
     return "".join([*parts, text[position:]])
+
+
+def _spans(expression: re.Pattern[str], group: str | int, text: str) -> Generator[None, None, list[_Span]]:
+    spans: list[_Span] = []
+    for number, match in enumerate(expression.finditer(text), start=1):
+        if number % _MATCHES == 0:
+            yield
+        spans.append(match.span(group))
+    return spans
 
 
 def _pieces(finding: Finding, strings: Sequence[_Span]) -> Iterator[tuple[int, int, bool]]:

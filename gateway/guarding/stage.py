@@ -14,8 +14,8 @@ from gateway.exchange import Exchange
 from gateway.guarding.external.guards import ExternalGuards
 from gateway.guarding.external.inputs import NO_WORDS, AskedGuards, Word
 from gateway.guarding.looking import OwnChecks
-from gateway.guarding.masking import masked
-from gateway.guarding.scanning import TURN_S, Looker
+from gateway.guarding.masking import masked, masked_in_steps
+from gateway.guarding.scanning import TURN_S, Looker, in_turns
 from gateway.guarding.terms import Terms
 from gateway.guarding.texts import Text, place_of, texts_of, tools_of
 from gateway.guarding.verdicts import Found
@@ -28,9 +28,6 @@ from policies.sanitise.size import check_size
 
 _LONG: Final = 65_536
 """Characters from which on placeholders are written in a thread: a millisecond, with a thousand of them."""
-
-_SOME: Final = 128
-"""The same for findings in JSON: half a millisecond."""
 
 _MANY: Final = 256
 """Texts from which on a request is rewritten in a thread: about a millisecond."""
@@ -115,6 +112,8 @@ class GuardStage:
         """Look at every text, with what others say of it, and return those that the policy wants rewritten."""
         found = await self._checks.found_in(inspection.plan, texts)
         words = NO_WORDS if asked is None else await asked.words()
+        if not (found or words):
+            return {}
         changed: dict[Path, str] = {}
         since = perf_counter()
         for index in sorted({*found, *words}) if words else found:
@@ -157,9 +156,8 @@ class GuardStage:
 async def _masked(said: str, findings: list[Finding], inspection: Inspection) -> str:
     if not findings:
         return said
-    is_plain = said.lstrip()[:1] not in ("{", "[")
-    if len(said) <= _LONG and (is_plain or len(findings) <= _SOME):
-        return masked(said, findings, inspection.redactor)
+    if len(said) <= _LONG:
+        return await in_turns(masked_in_steps(said, findings, inspection.redactor))
     return await asyncio.to_thread(masked, said, findings, inspection.redactor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from time import perf_counter
 from typing import Final, NamedTuple
 
@@ -12,17 +12,22 @@ import msgspec
 from gateway.answers.reading import Document, decoded
 from gateway.domain.errors import GatewayError, StageUnavailableError
 from gateway.guarding.events.base import EventGuard
+from gateway.guarding.scanning import in_turns
 from gateway.upstreams.base import StreamReply
 from gateway.upstreams.passing import PassingStream
 from gateway.upstreams.sse import DONE, frame, named_frame
 from policies.sanitise.finding import Finding
 from policies.sanitise.inspection import Inspection
+from policies.sanitise.steps import finish
 
 _DATA: Final = b"data: "
 _END: Final = b"\n\n"
 
 AT_ONCE_BYTES: Final = 16 * 1024
-"""Of answers, and of blocks of streams, that are guarded on the loop, in some 1 ms; larger ones in a thread."""
+"""Of answers and of events that are guarded on the loop whatever is looked for, in some 1 ms of ordinary text."""
+
+_FEW_BYTES: Final = 4 * 1024
+"""Of blocks of streams that are guarded without a pause: a few events."""
 
 Forget = Callable[[str], Awaitable[None]]
 """Forgets an answer by its id."""
@@ -79,10 +84,10 @@ class GuardedStream(PassingStream):
                 return None
             block = await self._read()
             began = perf_counter()
-            if block is None or len(block) <= AT_ONCE_BYTES:
+            if block is None or len(block) <= _FEW_BYTES:
                 sent = self._safely(block)
             else:
-                sent = await asyncio.to_thread(self._safely, block)
+                sent = await self._large(block)
             self._inspection.spent_us += round((perf_counter() - began) * 1e6)
             if self._events.blocked is not None:
                 await self._end(self._events.blocked)
@@ -112,13 +117,25 @@ class GuardedStream(PassingStream):
     def _safely(self, block: bytes | None) -> bytes:
         """Guard a block, the end of the stream where there is none. What breaks here lets nothing through."""
         try:
-            return self._rest() if block is None else self._guarded(block)
+            return self._rest() if block is None else finish(self._guarded(block))
         except Exception as error:  # noqa: BLE001  closed: nobody knows what would pass
-            self._failure = StageUnavailableError("the guard is unavailable")
-            self._failure.__cause__ = error
-            return b""
+            return self._broken(error)
 
-    def _guarded(self, block: bytes) -> bytes:
+    async def _large(self, block: bytes) -> bytes:
+        """Guard a block of many events with turns for others, one with a large event in a thread; see `_safely`."""
+        if max(map(len, block.split(_END))) > AT_ONCE_BYTES:
+            return await asyncio.to_thread(self._safely, block)
+        try:
+            return await in_turns(self._guarded(block))
+        except Exception as error:  # noqa: BLE001  as above
+            return self._broken(error)
+
+    def _broken(self, error: Exception) -> bytes:
+        self._failure = StageUnavailableError("the guard is unavailable")
+        self._failure.__cause__ = error
+        return b""
+
+    def _guarded(self, block: bytes) -> Generator[None, None, bytes]:
         frames: list[bytes] = []
         is_changed = False
         for event in block.split(_END):
@@ -129,6 +146,7 @@ class GuardedStream(PassingStream):
             frames.append(event + _END if made is None else made)
             if self._events.blocked is not None:
                 return b"".join(frames)
+            yield
         return b"".join(frames) if is_changed else block
 
     def _of_event(self, event: bytes) -> bytes | None:

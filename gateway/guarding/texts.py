@@ -37,6 +37,9 @@ _OF_ASSISTANTS: Final = ("refusal", "reasoning_content", "reasoning")
 """Members of chat messages that hold text. Reasoning of chat is signed by nobody: answers have placeholders in it put
 back, and clients send it again."""
 
+_PLAIN: Final = frozenset({"role", "content", "name", "tool_call_id"})
+"""Members of chat messages of which only the content is a text."""
+
 _MEMBERS: Final = frozenset({
     "arguments", "content", "context", "custom", "data", "file", "file_data", "function", "function_call", "input",
     "instructions", "messages", "output", "prediction", "prompt", "reasoning", "reasoning_content", "refusal",
@@ -77,7 +80,14 @@ def _chat(document: Mapping[str, Any]) -> Texts:
     for index, message in enumerate(document["messages"]):
         path: Path = ("messages", index)
         speaker = _ROLES.get(message["role"], "user")
-        yield from _content(message.get("content"), (*path, "content"), speaker)
+        content = message.get("content")
+        if isinstance(content, str):
+            if content:
+                yield Text((*path, "content"), speaker, content)
+        else:
+            yield from _content(content, (*path, "content"), speaker)
+        if _PLAIN.issuperset(message):
+            continue
         for name in _OF_ASSISTANTS:
             yield from _member(message, name, path, "assistant")
         called = message.get("function_call")

@@ -33,7 +33,7 @@ class Verdicts:
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._secret = secrets.token_bytes(_SECRET_BYTES)
+        self._hash = blake2b(digest_size=_DIGEST_BYTES, key=secrets.token_bytes(_SECRET_BYTES))
         self._entries: OrderedDict[bytes, Found] = OrderedDict()
         self._most_bytes = most_bytes
         self._bytes = 0
@@ -50,9 +50,9 @@ class Verdicts:
             circumstances: what else decides on findings, such as the policy's id; of a bounded number of kinds.
             beside: another text that does.
         """
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES, key=self._secret)
-        digest.update(b"\0%d\0" % len(text))
-        digest.update(circumstances)
+        digest = self._hash.copy()
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0%d\0%b" % (len(text), circumstances))
         if beside:
             digest.update(b"\0" + beside.encode("utf-8", "surrogatepass"))
         return digest.digest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -141,7 +141,9 @@ class Inspection:
 
     def strictest(self) -> str:
         """Return the strictest action that was called for, `ok` where nothing was found."""
-        return max((action for _, _, action in self.counts), key=STRICTNESS.__getitem__, default=_UNTOLD)
+        if not self.counts:
+            return _UNTOLD
+        return max((action for _, _, action in self.counts), key=STRICTNESS.__getitem__)
 
     def header(self) -> bytes:
         """Return the value of `x-tierway-guard`: a dictionary of RFC 9651.
@@ -151,19 +153,23 @@ class Inspection:
         `output.secrets`. Two actions of one detector are two members, of which the later begins with a star.
         """
         members = [f"result={self.strictest()}"]
-        seen: Counter[str] = Counter()
-        for key, count in self.counts.items():
-            direction, detector, action = key
-            name = detector if direction == "input" else f"{direction}.{detector}"
-            score = f";score={self.scores[key]:.2f}" if detector == "injection" else ""
-            members.append(f"{'*' * seen[name]}{name}={action};n={count}{score}")
-            seen[name] += 1
+        if self.counts:
+            members += self._counted()
         if self.restored or self.invented or self.unrestored:
             members.append(f"restored={self.restored};invented={self.invented};unrestored={self.unrestored}")
         if self.failure:
             members.append(f'unheard="{self.failure}"')
         members += [f"policy={self.plan.policy_id}", f"us={self.spent_us}"]
         return ", ".join(members).encode("ascii", "replace")
+
+    def _counted(self) -> Iterator[str]:
+        seen: Counter[str] = Counter()
+        for key, count in self.counts.items():
+            direction, detector, action = key
+            name = detector if direction == "input" else f"{direction}.{detector}"
+            score = f";score={self.scores[key]:.2f}" if detector == "injection" else ""
+            yield f"{'*' * seen[name]}{name}={action};n={count}{score}"
+            seen[name] += 1
 
     def told(self) -> dict[str, Any]:
         """Return what the request log and the audit keep: counts, rules and ranges, never what was found."""

@@ -173,6 +173,8 @@ def _says(choice: Document) -> bool:
     if choice.get("finish_reason") is not None or choice.get("text"):
         return True
     delta = an_object(choice.get("delta"))
+    if delta.get("content"):
+        return True
     calls = objects(delta.get("tool_calls"))
     if any(value not in _EMPTY for name, value in delta.items() if name not in ("tool_calls", "function_call")):
         return True

@@ -126,9 +126,17 @@ def make_copy(text: str) -> DetectionCopy:
 
 def copy_in_steps(text: str) -> Generator[None, None, DetectionCopy]:
     """Make the copy with pauses, for texts that consist of what is replaced."""
-    if text.isascii() and not text.encode().translate(None, _ORDINARY):
+    if plain_bytes(text) is not None:
         return DetectionCopy(text, text)
     return (yield from _changed(text))
+
+
+def plain_bytes(text: str) -> bytes | None:
+    """Return the bytes of ASCII without controls, which is its own copy; None for other texts."""
+    if not text.isascii():
+        return None
+    encoded = text.encode()
+    return None if encoded.translate(None, _ORDINARY) else encoded
 
 
 def _changed(text: str) -> Generator[None, None, DetectionCopy]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Final
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from policies.sanitise.finding import Finding
 from policies.sanitise.injection.leak import Prompt, Reader
 from policies.sanitise.inspection import Inspection
-from policies.sanitise.output.finder import Finder
+from policies.sanitise.output.finder import Finder, Searches
 from policies.sanitise.output.instructions import InstructionReader, Judge
 from policies.sanitise.output.known import KnownScreen, KnownSecrets
 from policies.sanitise.output.screen import Screen
@@ -20,10 +20,14 @@ from policies.sanitise.output.tally import Tally
 from policies.sanitise.redaction.redactor import Vault
 from policies.sanitise.redaction.restorer import Place, StreamRestorer
 from policies.sanitise.settings import Action
+from policies.sanitise.steps import finish
 
 _ESCAPED: Final = re.compile(r"\\(?:[nrtbf\"]|u[0-9a-fA-F]{4})")
 
 _ASCII: Final = 128
+
+_SHORT: Final = 4_096
+"""Characters up to which a complete text is looked through once more where something is found in it: 0.1 ms."""
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,30 +54,62 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_idle(self) -> bool:
         """Whether texts pass as they are."""
-        used = (self.finder, self.known, self.vault, self.prompt, self.instructions)
-        return all(one is None for one in used)
+        return (
+            self.finder is None
+            and self.known is None
+            and self.vault is None
+            and self.prompt is None
+            and self.instructions is None
+        )
+
+    @property
+    def pauses(self) -> bool:
+        """Whether long texts are filtered with pauses; they are not where leaks or instructions are looked for."""
+        return self.prompt is None and self.instructions is None
+
+    def passes(self, text: str, place: Place = "text", *, is_signed: bool = False) -> bool:
+        """Tell whether a complete text goes through a `Filter` as it is, with nothing to tell of it.
+
+        False also where that takes long to know, and where leaks or instructions are looked for.
+        """
+        if self.prompt is not None or self.instructions is not None or len(text) > _SHORT:
+            return False
+        if self.vault is not None and not is_signed and self.vault.suffix in text.casefold():
+            return False
+        if self.known is not None and self.known.find(text):
+            return False
+        finder = self.watcher if is_signed else self.finder
+        return finder is None or finder.find_at_once(_plain_view(text) if place == "json" else text) == []
 
 
-def duty_of(inspection: Inspection, known: KnownSecrets | None = None, instructions: Judge | None = None) -> Duty:
+def duty_of(
+    inspection: Inspection,
+    known: KnownSecrets | None = None,
+    instructions: Judge | None = None,
+    searches: Searches | None = None,
+) -> Duty:
     """Return what is to be done with the texts of an answer.
 
     Args:
         inspection: of the request.
         known: the gateway's own secrets; looked for where anything else is done with the texts.
         instructions: judges whether a text gives instructions.
+        searches: of plans that were met before.
     """
     plan, vault = inspection.plan, inspection.vault
-    finder = Finder(plan, vault)
+    search, fixed = (searches or Searches()).of(plan)
     is_leak_watched = plan.output.leak != "ignore" and bool(inspection.trusted)
     duty = Duty(
         inspection=inspection,
-        finder=None if finder.is_idle else finder,
-        watcher=None if finder.is_idle else Finder(plan, vault, is_fixed=True),
-        vault=vault if plan.restore and vault is not None and vault.values else None,
+        finder=None if search.is_idle else Finder(search, vault),
+        watcher=None if search.is_idle else Finder(fixed, vault),
+        known=known,
+        vault=vault if plan.restore else None,
         prompt=Prompt("\n".join(inspection.trusted), "\n".join(inspection.said)) if is_leak_watched else None,
         instructions=instructions if plan.output.injection != "ignore" else None,
     )
-    return duty if duty.is_idle or known is None else msgspec.structs.replace(duty, known=known)
+    is_needed = duty.finder or duty.vault or duty.prompt or duty.instructions
+    return duty if is_needed or known is None else Duty(inspection=inspection)
 
 
 class Filter:
@@ -139,7 +175,21 @@ class Filter:
 
     def whole(self, text: str) -> str:
         """Return a complete text as it may be sent. Raises what `feed` does."""
-        return self.feed(text) + self.finish()
+        return finish(self.whole_in_steps(text))
+
+    def whole_in_steps(self, text: str) -> Generator[None, None, str]:
+        """Return a complete text as it may be sent; made with pauses where only findings count. Raises as `feed` does.
+
+        Leaks and instructions are looked for without a pause.
+        """
+        if self._leak is not None or self._instructions is not None:
+            return self.feed(text) + self.finish()
+        try:
+            if self._known is not None:
+                text = yield from self._whole_without_own(self._known, text)
+            return (yield from self._whole(text))
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Have what was found and restored told; once."""
@@ -152,6 +202,26 @@ class Filter:
             inspection.invented += restorer.invented
             inspection.unrestored += restorer.unrestored
             restorer.restored = restorer.invented = restorer.unrestored = 0
+
+    def _whole(self, text: str) -> Generator[None, None, str]:
+        """Return a complete text that has none of the gateway's own secrets as it may be sent."""
+        if self._screen is not None:
+            try:
+                text = yield from self._screen.whole(text)
+            except BlockedError as error:
+                error.passed = self._wholly_restored(error.passed)
+                raise
+        return self._wholly_restored(text)
+
+    def _wholly_restored(self, text: str) -> str:
+        return text if self._restorer is None else self._restored(text) + self._restorer.flush()
+
+    def _whole_without_own(self, known: KnownScreen, text: str) -> Generator[None, None, str]:
+        try:
+            return known.whole(text)
+        except BlockedError as error:
+            error.passed = yield from self._whole(error.passed)
+            raise
 
     def _without_own(self, known: KnownScreen, piece: str) -> str:
         """Return what may pass of a piece without the gateway's own secrets."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Final
 
 from policies.sanitise.finding import BY_PLACE, Finding
@@ -25,65 +25,121 @@ _BEFORE_ADDRESS: Final = 4_096
 """Characters before a placeholder in which an address may begin that carries it."""
 
 
-class Finder:
-    """Looks through stretches of one answer.
+class Search:
+    """What a plan wants to know of answers, worked out once.
 
     Args:
         plan: what to look for.
-        vault: of the request. Its placeholders are no findings, whatever they look like.
-        is_fixed: whether the answer's text must stay as it is; what should be replaced is flagged.
+        is_fixed: whether texts must stay as they are; what should be replaced is flagged.
 
     Attributes:
+        plan: as above.
+        kinds: what the scanner looks for.
+        scanner: looks for it; None where there is nothing.
+        canaries: finds the plan's; None where none are looked for.
+        actions: by the name of a finding's detector.
         changes: whether text may have to be replaced or kept from the caller, so that some is held back.
         is_idle: whether there is nothing to look for.
     """
 
-    __slots__ = (
-        "_actions", "_canaries", "_kinds", "_plan", "_scanner", "_suffix", "changes", "is_idle",
-    )  # fmt: skip
+    __slots__ = ("actions", "canaries", "changes", "is_idle", "kinds", "plan", "scanner")
 
-    def __init__(self, plan: GuardPlan, vault: Vault | None = None, *, is_fixed: bool = False) -> None:
-        self._plan = plan
+    def __init__(self, plan: GuardPlan, *, is_fixed: bool = False) -> None:
+        self.plan = plan
         actions = plan.output
-        self._kinds = kinds_of(actions)
-        self._scanner = _scanner() if self._kinds else None
-        self._canaries = CanaryFinder(plan.canaries) if plan.canaries and actions.canary != "ignore" else None
-        self._suffix = vault.suffix if vault is not None and vault.values else ""
+        self.kinds = kinds_of(actions)
+        self.scanner = _scanner() if self.kinds else None
+        self.canaries = CanaryFinder(plan.canaries) if plan.canaries and actions.canary != "ignore" else None
         placed = {name: actions.of(name) for name in _PLACED}
         if is_fixed:
             placed = {name: _unchanged(action) for name, action in placed.items()}
-        self._actions: dict[str, Action] = {**placed, "personal": placed["pii"]}
+        self.actions: dict[str, Action] = {**placed, "personal": placed["pii"]}
         blocks = "block" in (actions.leak, actions.injection)  # seen ahead of what is sent, as more is held back
         self.is_idle = not blocks and set(placed.values()) == {"ignore"}
         self.changes = blocks or not CHANGING.isdisjoint(placed.values())
 
+
+class Searches:
+    """The searches of plans, of which there are a few."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Search, Search]] = {}
+
+    def of(self, plan: GuardPlan) -> tuple[Search, Search]:
+        """Return the search of a plan, and the one for texts that must stay as they are."""
+        known = self._known.get(plan.policy_id)
+        if known is None or known[0].plan is not plan:
+            known = self._known[plan.policy_id] = Search(plan), Search(plan, is_fixed=True)
+        return known
+
+
+class Finder:
+    """Looks through stretches of one answer.
+
+    Args:
+        search: what to look for.
+        vault: of the request. Its placeholders are no findings, whatever they look like.
+
+    Attributes:
+        changes: see `Search`.
+    """
+
+    __slots__ = ("_search", "_suffix", "changes")
+
+    def __init__(self, search: Search, vault: Vault | None = None) -> None:
+        self._search = search
+        self._suffix = vault.suffix if vault is not None and vault.values else ""
+        self.changes = search.changes
+
     def find(self, text: str) -> list[Sighting]:
         """Return what the stretch has, by start."""
-        found = [*self._scanned(text), *self._placed(text)]
-        if found and self._suffix:
+        search = self._search
+        return self._sighted(text, [] if search.scanner is None else search.scanner.scan(text, search.kinds))
+
+    def find_at_once(self, text: str) -> list[Sighting] | None:
+        """Return what a text has that takes less than a millisecond, None for others."""
+        search = self._search
+        found = [] if search.scanner is None else search.scanner.scan_at_once(text, search.kinds)
+        return None if found is None else self._sighted(text, found)
+
+    def steps(self, text: str) -> Generator[None, None, list[Sighting]]:
+        """Look through a text of any length with pauses; see `TextScanner.steps`."""
+        search = self._search
+        found = [] if search.scanner is None else (yield from search.scanner.steps(text, search.kinds))
+        return self._sighted(text, found)
+
+    def _sighted(self, text: str, found: list[Finding]) -> list[Sighting]:
+        """Return what a scan found that is worth telling, and what needs no scanner."""
+        search = self._search
+        found = [*found, *self._placed(text)]
+        if not found:
+            return []
+        if self._suffix:
             taken = [match.span() for match in placeholders(text, self._suffix)]
             found = [one for one in found if one.detector in _CARRYING or not _meets(one, taken)]
-        admits = self._plan.admits
+        admits = search.plan.admits
         return [
-            Sighting(one, self._actions[one.detector])
+            Sighting(one, search.actions[one.detector])
             for one in sorted(found, key=BY_PLACE)
             if not admits(one.detector, one.rule, text[one.start : one.end])
         ]
 
-    def _scanned(self, text: str) -> Iterable[Finding]:
-        return () if self._scanner is None else self._scanner.scan(text, self._kinds)
-
     def _placed(self, text: str) -> Iterable[Finding]:
-        """Yield what needs no scanner."""
-        if self._plan.custom is not None and self._actions["custom"] != "ignore":
-            yield from self._plan.custom.scan(text)
-        if self._canaries is not None:
-            yield from self._canaries.find(text)
-        if self._actions["links"] != "ignore" and "//" in text:
-            yield from self._links(text)
+        """Return what needs no scanner."""
+        search = self._search
+        found: list[Finding] = []
+        if search.plan.custom is not None and search.actions["custom"] != "ignore":
+            found += search.plan.custom.scan(text)
+        if search.canaries is not None:
+            found += search.canaries.find(text)
+        if search.actions["links"] != "ignore" and "//" in text:
+            found += self._links(text)
+        return found
 
     def _links(self, text: str) -> Iterable[Finding]:
-        found = carriers(text, self._plan.hosts)
+        found = carriers(text, self._search.plan.hosts)
         yield from (Finding("links", one.sort, one.start, one.end, 1.0) for one in found)
         if self._suffix:
             yield from self._carried(text, {one.start for one in found})
@@ -101,7 +157,7 @@ class Finder:
             is_host = _PATH.search(before, slashes + 2) is None
             if is_host and text[match.end() : match.end() + 1] != ".":
                 continue  # it names the host itself, as the prompt did
-            if carriers(text[start : match.start()] + _CARRIED, self._plan.hosts):
+            if carriers(text[start : match.start()] + _CARRIED, self._search.plan.hosts):
                 yield Finding("links", "placeholder", start, match.end(), 1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,6 +19,7 @@ _OWN_KEY: Final = re.compile(r"sk-tw-[A-Za-z0-9_-]{32}")
 
 _OWN_KEY_BEGINS: Final = re.compile(r"s(?:k(?:-(?:t(?:w(?:-[A-Za-z0-9_-]{0,31})?)?)?)?)?\Z")
 _LONGEST_OWN_KEY: Final = 38
+_OWN_LETTERS: Final = string.ascii_letters + string.digits + "_-"
 _MARK: Final = "[REDACTED_SECRET]"
 
 
@@ -28,13 +30,14 @@ class KnownSecrets:
         values: credentials of upstreams, and keys that the settings name.
     """
 
-    __slots__ = ("_by_first", "_longest", "_values")
+    __slots__ = ("_by_first", "_letters", "_longest", "_values")
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values = tuple(sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True))
         self._by_first: dict[str, list[str]] = {}
         for value in self._values:
             self._by_first.setdefault(value[0], []).append(value)
+        self._letters = "".join({*_OWN_LETTERS, *"".join(self._values)})
         self._longest = max((len(value) - 1 for value in self._values), default=0)
 
     def __repr__(self) -> str:
@@ -52,9 +55,13 @@ class KnownSecrets:
 
     def begins_at(self, text: str) -> int:
         """Return where something begins that ends the text and may become a secret; its length if nothing may."""
-        own = _OWN_KEY_BEGINS.search(text, max(0, len(text) - _LONGEST_OWN_KEY))
+        tail = text[-max(self._longest, _LONGEST_OWN_KEY) :]
+        run = len(tail) - len(tail.rstrip(self._letters))
+        if not run:
+            return len(text)
+        own = _OWN_KEY_BEGINS.search(text, len(text) - min(run, _LONGEST_OWN_KEY))
         begins = len(text) if own is None else own.start()
-        for at in range(max(0, len(text) - self._longest), begins):
+        for at in range(len(text) - min(run, self._longest), begins):
             alike = self._by_first.get(text[at])
             if alike is not None and any(value.startswith(text[at:]) for value in alike):
                 return at
@@ -102,6 +109,11 @@ class KnownScreen:
         held, self._held = self._held, ""
         self._before += len(held)
         return held
+
+    def whole(self, text: str) -> str:
+        """Return a complete text as it may pass. Raises what `feed` does."""
+        found = self._known.find(text)
+        return self._without(text, found) if found else text
 
     def _without(self, text: str, found: Iterable[Finding]) -> str:
         parts: list[str] = []

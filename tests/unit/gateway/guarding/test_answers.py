@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.domain.request import ModelRequest
 from gateway.guarding.answers import AnswerGuard
 from gateway.upstreams.base import PlainReply
 from policies.sanitise.inspection import Inspection
+from policies.sanitise.output.filtering import Filter, duty_of
 from policies.sanitise.output.known import KnownSecrets
 from policies.sanitise.settings import InputActions
 from tests.support.guarded import (
@@ -32,6 +34,7 @@ from tests.support.kept_answers import (
     response_message,
     tool_call,
 )
+from tests.support.mixed_texts import mixed_text
 
 
 async def guarded(
@@ -285,3 +288,20 @@ async def test_a_page_of_input_items_is_restored_and_not_looked_through() -> Non
     assert json.loads(page[2]["arguments"]) == {"to": MAIL}
     assert page[3]["output"] == MAIL
     assert page[4] == items[4]
+
+
+@pytest.mark.parametrize("is_ascii", [False, True])
+async def test_answers_however_they_are_written_say_what_a_filter_leaves_of_their_texts(is_ascii: bool) -> None:  # noqa: FBT001
+    source = random.Random(7)  # noqa: S311  the same each time
+    guard = AnswerGuard()
+    for _ in range(200):
+        inspection, mark = marked(output={"secrets": "redact", "pii": "redact"})
+        said = mixed_text(source) + source.choice(("", mark))
+        body = json.dumps(chat_answer(said), ensure_ascii=is_ascii).encode()
+
+        reply = await guard.guard(inspection, PlainReply(body=body, usage=USAGE), CHAT)
+
+        assert isinstance(reply, PlainReply)
+        left = Filter(duty_of(inspection), "content").whole(said)
+        assert json.loads(reply.body)["choices"][0]["message"]["content"] == left
+        assert (reply.body == body) == (left == said)

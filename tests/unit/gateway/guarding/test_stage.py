@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from base64 import b64decode, b64encode
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -20,10 +22,13 @@ from gateway.exchange import Exchange
 from gateway.guarding.scanning import SHORT, Looker
 from gateway.guarding.stage import GuardStage
 from policies.effective import PolicyBook
-from policies.sanitise.plan import plan_for
+from policies.sanitise.plan import NAME_OF, plan_for
+from policies.sanitise.scan import shared_scanner
 from policies.sanitise.settings import GuardSettings
+from policies.sanitise.steps import finish
 from policies.settings import OrganisationSettings
 from tests.support.build import caller, chat_request, exchange
+from tests.support.mixed_texts import mixed_text
 
 MAIL = "ann.smith@firm.org"
 KEY = "AKIA" + "Q3ZK7TNV2M5XWBHR"
@@ -470,3 +475,18 @@ async def test_a_pattern_that_was_put_out_of_use_is_told() -> None:
 
     assert "unheard" not in header(first)
     assert 'unheard="custom.slow:slow"' in header(second)
+
+
+async def test_what_is_found_in_a_text_is_what_the_scanner_finds_in_steps() -> None:
+    source = random.Random(21)  # noqa: S311  the same each time
+    texts = [mixed_text(source) * source.choice((1, 1, 30)) or "-" for _ in range(200)]
+
+    for text in texts:
+        opened, _ = await checked(
+            conversation({"role": "user", "content": text}), input={"secrets": "flag", "pii": "flag"}
+        )
+
+        assert opened.inspection is not None
+        counted = {detector: count for (_, detector, _), count in opened.inspection.counts.items()}
+        found = finish(shared_scanner().steps(text, {"secrets", "personal"}))
+        assert counted == Counter(NAME_OF.get(one.detector, one.detector) for one in found)

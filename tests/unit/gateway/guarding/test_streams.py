@@ -513,7 +513,29 @@ async def test_a_call_that_comes_whole_is_restored_and_judged() -> None:
     assert inspection.counts == {("tool_arguments", "tools", "flag"): 1}
 
 
-async def test_a_block_of_many_events_is_guarded_in_a_thread() -> None:
+async def test_a_block_of_many_events_says_what_they_say_one_by_one() -> None:
+    text = f"word {MAIL} " * 40
+
+    together, single = [
+        await received(inspection_of(output={"pii": "redact"}), chat_events(pieces(text, 3)), CHAT, a_block=count)
+        for count in (400, 1)
+    ]
+
+    assert texts_in(together, "chat")[0] == texts_in(single, "chat")[0] == "word [REDACTED_EMAIL] " * 40
+
+
+async def test_what_breaks_in_a_block_of_many_events_lets_nothing_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("gateway.guarding.events.chat.ChatEvents.take", broken)
+    events = chat_events(pieces("word " * 100, 3))
+
+    with pytest.raises(StageUnavailableError):
+        await received(inspection_of(output={"pii": "redact"}), events, CHAT, a_block=400)
+
+
+async def test_a_large_event_is_guarded_in_a_thread() -> None:
     inspection = inspection_of(output={"pii": "redact"})
     text = "word " * 20_000 + MAIL
 

@@ -5,8 +5,10 @@ import string
 
 import pytest
 
-from policies.sanitise.finding import Finding
-from policies.sanitise.scan import TextScanner, scan_text, shared_scanner, without_overlaps
+from policies.sanitise.finding import Finding, Kind
+from policies.sanitise.scan import ALL_KINDS, TextScanner, scan_text, shared_scanner, without_overlaps
+from policies.sanitise.steps import finish
+from tests.support.mixed_texts import mixed_text
 
 
 def drawn(length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
@@ -96,3 +98,29 @@ def test_of_findings_of_one_detector_that_overlap_the_surest_is_kept() -> None:
 
 def test_the_shared_scanner_is_built_once() -> None:
     assert shared_scanner() is shared_scanner()
+
+
+@pytest.mark.parametrize("kinds", [ALL_KINDS, {"secrets", "personal"}, {"secrets"}, {"unicode"}])
+def test_a_short_text_has_the_findings_that_it_has_in_steps(kinds: set[Kind]) -> None:
+    source = random.Random(len(kinds))  # noqa: S311 # reproducible, guards nothing
+    texts = [mixed_text(source) for _ in range(400)]
+
+    found = [scan_text(text, kinds) for text in texts]
+
+    assert found == [finish(shared_scanner().steps(text, kinds)) for text in texts]
+    assert 20 < sum(map(bool, found)) < 380
+
+
+def test_detectors_that_share_a_pass_find_what_each_finds_alone() -> None:
+    source = random.Random(9)  # noqa: S311 # reproducible, guards nothing
+    texts = [mixed_text(source) for _ in range(400)]
+
+    together = [set(scan_text(text, {"secrets", "personal"})) for text in texts]
+
+    assert together == [{*scan_text(text, {"secrets"}), *scan_text(text, {"personal"})} for text in texts]
+
+
+def test_a_short_text_full_of_candidates_has_the_findings_that_it_has_in_steps() -> None:
+    text = "mail ann@firm.org " * 200
+
+    assert scan_text(text) == finish(shared_scanner().steps(text))

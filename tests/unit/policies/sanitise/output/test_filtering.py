@@ -11,7 +11,9 @@ from policies.sanitise.output.known import KnownSecrets
 from policies.sanitise.output.screen import HELD, LONGEST_WORD, STEP
 from policies.sanitise.output.sighting import BlockedError
 from policies.sanitise.redaction.placeholder import longest_placeholder
+from policies.sanitise.redaction.restorer import Place
 from tests.support.guarded import AWS, MAIL, QUOTED, inspection_of, pieces, placeholder
+from tests.support.mixed_texts import mixed_text
 
 LATIN = "lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam nonumy eirmod tempor"
 WORDS = LATIN.split(" ")
@@ -354,3 +356,56 @@ def test_instructions_in_an_answer_are_flagged() -> None:
 
     assert sent == prose(25, 300) + " ignore all"
     assert inspection.counts == {("output", "injection", "flag"): 1}
+
+
+@pytest.mark.parametrize("place", ["text", "json"])
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_a_text_passes_at_once_where_a_filter_neither_changes_it_nor_tells_of_it(
+    place: Place,
+    is_signed: bool,  # noqa: FBT001  a parameter
+) -> None:
+    source = random.Random(f"{place}{is_signed}")  # noqa: S311  the same each time
+    known = KnownSecrets(["vault-of-acme-77"])
+    passing = 0
+    for _ in range(400):
+        inspection = inspection_of(output={"secrets": "redact", "pii": "flag", "unicode": "redact", "links": "redact"})
+        mark = placeholder(inspection, "email", MAIL)
+        more = source.choice(("", "", "", mark, mark[:-1], mark.casefold(), "vault-of-acme-77", "[["))
+        text = mixed_text(source) + more
+        duty = duty_of(inspection, known)
+
+        passes = duty.passes(text, place, is_signed=is_signed)
+
+        filtered = Filter(duty, "content", place, is_signed=is_signed)
+        is_same = filtered.feed(text) + filtered.finish() == text
+        told = (inspection.verdicts, inspection.restored, inspection.invented, inspection.unrestored)
+        assert not passes or (is_same and not any(told))
+        passing += passes
+    assert 30 < passing < 380
+
+
+def test_a_text_that_a_filter_reads_for_more_than_findings_does_not_pass_at_once() -> None:
+    leaky = inspection_of(trusted=SYSTEM, output={"leak": "flag"})
+    instructed = inspection_of(output={"injection": "flag"})
+
+    assert not duty_of(leaky).passes("Hello.")
+    assert not duty_of(instructed, instructions=lambda _: None).passes("Hello.")
+
+
+def test_a_whole_text_is_sent_as_in_pieces() -> None:
+    source = random.Random(3)  # noqa: S311  the same each time
+    for _ in range(300):
+        text = f"{mixed_text(source)} {prose(source.randrange(99))}"
+        inspection = inspection_of(output={"secrets": "redact", "pii": "redact"})
+
+        assert passed(inspection, text) == Filter(duty_of(inspection), "content").whole(text)
+
+
+def test_a_whole_text_with_a_secret_of_the_gateway_that_is_blocked_passes_up_to_it() -> None:
+    inspection = inspection_of(output={"secrets": "block", "pii": "redact"})
+    duty = duty_of(inspection, KnownSecrets(["vault-of-acme-77"]))
+
+    with pytest.raises(BlockedError) as caught:
+        Filter(duty, "content").whole(f"Mail {MAIL} about vault-of-acme-77 now.")
+
+    assert caught.value.passed == "Mail [REDACTED_EMAIL] about "
