@@ -45,6 +45,9 @@ _PART: Final = 4_096
 _LONGEST_ANCHOR: Final = 512
 """Bytes; the longest that an anchor of the catalogues spans, rounded up."""
 
+_EDGE: Final = 8
+"""Characters of a less sure finding that may stay beside a surer one: too few to tell a secret by."""
+
 _MOST_FINDINGS: Final = 1_024
 """Of one kind in one slice; what follows the last is then one finding more, `crowded`, to the slice's end."""
 
@@ -250,7 +253,11 @@ class TextScanner:
 
 
 def without_overlaps(found: Iterable[Finding]) -> list[Finding]:
-    """Return the findings by start; of those of one detector that overlap the surest, then the longest, is kept."""
+    """Return the findings by start; those of one detector that overlap become one.
+
+    It has the rule and the place of the surest, then the longest; where another reaches beyond it by more than a few
+    characters, such as a quote or a full stop, it reaches as far.
+    """
     kept: list[Finding] = []
     last: dict[str, int] = {}
     for finding in sorted(found, key=BY_PLACE):
@@ -258,8 +265,8 @@ def without_overlaps(found: Iterable[Finding]) -> list[Finding]:
         if position is None or kept[position].end <= finding.start:
             last[finding.detector] = len(kept)
             kept.append(finding)
-        elif _rank(finding) > _rank(kept[position]):
-            kept[position] = finding
+        else:
+            kept[position] = _joined(kept[position], finding)
     kept.sort(key=BY_PLACE)
     return kept
 
@@ -273,6 +280,14 @@ def shared_scanner() -> TextScanner:
 def scan_text(text: str, kinds: Collection[Kind] = ALL_KINDS) -> list[Finding]:
     """Return what a text holds of these kinds, by start; see `TextScanner.scan`."""
     return shared_scanner().scan(text, kinds)
+
+
+def _joined(one: Finding, other: Finding) -> Finding:
+    surer = other if _rank(other) > _rank(one) else one
+    start, end = min(one.start, other.start), max(one.end, other.end)
+    start = start if surer.start - start > _EDGE else surer.start
+    end = end if end - surer.end > _EDGE else surer.end
+    return Finding(surer.detector, surer.rule, start, end, surer.score)
 
 
 def _rank(finding: Finding) -> tuple[float, int]:

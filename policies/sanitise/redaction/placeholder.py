@@ -27,7 +27,12 @@ _JOINT: Final = "[ _-]{1,2}"
 
 def draw_suffix() -> str:
     """Return five characters from a secure source: one in 28 million is guessed."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+    drawn = secrets.randbelow(len(_ALPHABET) ** _SUFFIX_LENGTH)
+    letters = []
+    for _ in range(_SUFFIX_LENGTH):
+        drawn, at = divmod(drawn, len(_ALPHABET))
+        letters.append(_ALPHABET[at])
+    return "".join(letters)
 
 
 def label_of(detector: str, rule: str) -> str:

@@ -96,6 +96,12 @@ def test_of_findings_of_one_detector_that_overlap_the_surest_is_kept() -> None:
     assert without_overlaps([weak, sure, other]) == [other, sure]
 
 
+def test_what_a_less_sure_finding_has_beside_the_surest_is_not_left_standing() -> None:
+    block, inside = Finding("secrets", "a", 0, 90, 0.5), Finding("secrets", "b", 60, 120, 0.9)
+
+    assert without_overlaps([block, inside]) == [Finding("secrets", "b", 0, 120, 0.9)]
+
+
 def test_the_shared_scanner_is_built_once() -> None:
     assert shared_scanner() is shared_scanner()
 
