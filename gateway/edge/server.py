@@ -92,7 +92,7 @@ def serve(
         try:
             runner.run(server.serve([listeners.main, *(listeners.main.dup() for _ in range(DESCRIPTORS - 1))]))
         finally:
-            # It ends already. One more while threads are waited for would close the loop under them; SIGTERM still ends.
+            # It ends. One more while threads are waited for would close the loop under them; SIGTERM still ends it.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
