@@ -1,4 +1,4 @@
-"""What a settings file allows that can never happen: budgets smaller than one request may cost."""
+"""What a settings file asks for in vain: budgets smaller than a request may cost, what is not installed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from gateway.caching.opening import why_not_semantic
 from gateway.ceilings import CeilingTable
 from gateway.domain.caller import Caller
 from gateway.domain.chat import ChatRequest, read_chat
@@ -23,6 +24,9 @@ def all_cautions(settings: Settings) -> Iterator[str]:
     """Yield everything that is served but can never take effect, each with the path of its field."""
     yield from cautions(settings.organisation)
     yield from _DearestRequest(settings).cautions()
+    why_not = why_not_semantic(settings.cache) if settings.cache.semantic is True else None
+    if why_not is not None:
+        yield f"cache.semantic: a gateway on this machine would not start: {why_not}"
 
 
 class _DearestRequest:

@@ -57,3 +57,12 @@ def test_levels_that_are_wider_than_those_above_are_told_too() -> None:
     found = list(all_cautions(settings_of(limits={"concurrency": 1}, teams=teams)))
 
     assert [text.partition(":")[0] for text in found] == ["organisation.teams.t.limits.concurrency"]
+
+
+@pytest.mark.parametrize("semantic", [True, "auto"])
+def test_a_semantic_cache_that_cannot_be_had_here_is_told(*, semantic: bool | str) -> None:
+    settings = settings_of({"cache": {"exact": True, "semantic": semantic, "embedder": "no-such-model"}})
+
+    told = [caution for caution in all_cautions(settings) if caution.startswith("cache.semantic: ")]
+
+    assert len(told) == (semantic is True)
