@@ -13,8 +13,6 @@ import msgspec
 from cache.calibration.table import UNMEASURED, Table, TableError, folder_for, table_for
 from cache.calibration.table import table as packaged
 from cache.embedders.artefact import ArtefactError, default_root, find_artefact
-from cache.embedders.onnx import OnnxEmbedder
-from cache.embedders.remote import HttpEmbedder
 from cache.embedders.settings import LocalEmbedder
 from cache.settings import EmbeddingUpstream
 from gateway.domain.embedding import Embedder, EmbedderUnavailableError
@@ -96,8 +94,11 @@ class SharedEmbedder:
     def close(self) -> None:
         """Let go of it."""
         opened, self._opened = self._opened, None
-        if opened is not None and isinstance(opened.embedder, OnnxEmbedder):
-            opened.embedder.close()
+        close = (
+            getattr(opened.embedder, "close", None) if opened is not None else None
+        )  # one in this process has threads
+        if close is not None:
+            close()
 
 
 async def open_embedder(wanted: Wanted, find_upstream: FindUpstream) -> Opened:
@@ -110,6 +111,10 @@ async def open_embedder(wanted: Wanted, find_upstream: FindUpstream) -> Opened:
     Raises:
         EmbedderUnavailableError: it cannot be had now.
     """
+    # Imported here because numpy takes 0.1 s and 20 MB.
+    from cache.embedders.onnx import OnnxEmbedder  # noqa: PLC0415
+    from cache.embedders.remote import HttpEmbedder  # noqa: PLC0415
+
     if isinstance(wanted, str):
         local = OnnxEmbedder(LocalEmbedder(model=wanted))
         await local.load()

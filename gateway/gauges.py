@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.caching.likeness import Likeness
 from gateway.caching.stage import CacheStage
 from gateway.domain.money import PER_MILLION
 from gateway.flights.idempotency import Idempotency
@@ -18,6 +17,9 @@ from policies.meters import Standing
 from policies.rollout import Rollout
 from router.learned import Learned
 from router.tiers import Router
+
+if TYPE_CHECKING:
+    from gateway.caching.likeness import Likeness
 
 _BREAKER: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cache.base import number_of
 from cache.exact import About, ExactCache
 from gateway.answers.plain import record_plain
 from gateway.answers.record import Record, pack, why_not
 from gateway.answers.streamed import NotedStream
-from gateway.caching.likeness import Likeness
 from gateway.caching.place import Place
 from gateway.domain.request import ModelRequest
 from gateway.domain.usage import Usage
 from gateway.exchange import Exchange
 from gateway.upstreams.base import PlainReply, Reply
+
+if TYPE_CHECKING:
+    from gateway.caching.likeness import Likeness
 
 DEGRADED: Final = "degraded"
 """Why an answer was not kept: it is less than was to be expected, a fallback's."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -18,8 +18,6 @@ from cache.exact import ExactCache
 from cache.semantic.logs.base import EntryLog
 from cache.semantic.settings import SemanticSettings
 from cache.settings import CacheSettings, EmbeddingUpstream
-from gateway.caching.audits import Audits
-from gateway.caching.likeness import Likeness
 from gateway.caching.silent_log import SilentLog
 from gateway.caching.stage import CacheStage
 from gateway.domain.secret import Secret
@@ -28,6 +26,9 @@ from gateway.experiments.allowance import Allowance, AllowedAsk, Ask, Ceiling
 from gateway.flights.local import Flights
 from gateway.flights.settings import FlightSettings
 from gateway.flights.shared import SharedFlights
+
+if TYPE_CHECKING:
+    from gateway.caching.likeness import Likeness
 
 log = logging.getLogger("tierway")
 
@@ -150,6 +151,10 @@ class Caches:
         return backend
 
     def _make_likeness(self, settings: CacheSettings, exact: ExactCache) -> Likeness:
+        # Imported here because numpy, onnxruntime and usearch take 0.2 s and 40 MB, and are an extra.
+        from gateway.caching.audits import Audits  # noqa: PLC0415
+        from gateway.caching.likeness import Likeness  # noqa: PLC0415
+
         allowance = Allowance(settings.audit_usd_per_day, self._clock)
         ask = AllowedAsk(self._ask, self._ceiling, allowance, _AUDIT_S)
         semantic = SemanticSettings(audit_share=settings.audit_share)

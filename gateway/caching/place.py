@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from cache.semantic.search import Search
 from gateway.answers.streamed import NotedStream
 from gateway.domain.request import ModelRequest
+
+if TYPE_CHECKING:
+    from cache.semantic.search import Search
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -13,13 +13,11 @@ from cache.directives import Directives, directives_of, read_directives
 from cache.exact import ExactCache
 from cache.scope import Grounds, narrowest, tenant_of
 from cache.semantic.base import Missed
-from cache.semantic.search import Search
 from gateway.answers.again import plain_again, stream_again
 from gateway.answers.record import unpack
 from gateway.answers.streamed import NotedStream
 from gateway.answers.template import fresh
 from gateway.caching.keeping import Keeper, is_flagged
-from gateway.caching.likeness import Likeness
 from gateway.caching.place import Place, flight_key
 from gateway.domain.caller import Caller
 from gateway.domain.errors import NotCachedError
@@ -29,6 +27,10 @@ from gateway.exchange import Exchange
 from gateway.flights.base import Errand, Outcome, SingleFlight
 from gateway.upstreams.base import PlainReply, Reply
 from policies.settings import CacheRules
+
+if TYPE_CHECKING:
+    from cache.semantic.search import Search
+    from gateway.caching.likeness import Likeness
 
 _HTTP_OK: Final = 200
 

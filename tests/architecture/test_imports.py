@@ -40,3 +40,15 @@ def test_every_runtime_dependency_has_a_home() -> None:
 
     missing = {name for name in declared if IMPORT_NAMES.get(name, name) not in with_a_home}
     assert missing == set(WITHOUT_A_HOME)
+
+
+LATE = ("numpy", "onnxruntime", "tokenizers", "usearch", "hyperscan", "re2", "phonenumbers", "genai_prices", "torch")
+"""What is loaded when settings need it: some of it is an extra, and all of it takes time and memory."""
+
+
+def test_a_gateway_loads_what_its_settings_need() -> None:
+    command = f"import sys, gateway.app; print(*[name for name in {LATE} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == []

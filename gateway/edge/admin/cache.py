@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from litestar import Router, delete, get
@@ -11,10 +11,12 @@ from litestar.params import QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from cache.base import Selection
-from gateway.caching.likeness import Likeness
 from gateway.caching.stage import CacheStage
 from gateway.domain.errors import InvalidRequestError, NotFoundError
 from gateway.edge.current import Current
+
+if TYPE_CHECKING:
+    from gateway.caching.likeness import Likeness
 
 
 class SemanticView(msgspec.Struct, kw_only=True):
