@@ -6,8 +6,8 @@ too short to be told from others by chance stays as it was.
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -49,7 +49,8 @@ class Fresh(msgspec.Struct, frozen=True):
 
 def fresh() -> Fresh:
     """Return new ids and the time."""
-    return Fresh(secrets.token_hex(16).encode(), int(time.time()))
+    # An id that tells answers apart, and opens nothing: asking the system for secure bits would take 5 us of 70.
+    return Fresh(b"%032x" % random.getrandbits(128), int(time.time()))
 
 
 def cut(document: bytes, answer_id: str, times: Sequence[str], ids: Sequence[str]) -> Template:
