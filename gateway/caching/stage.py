@@ -199,19 +199,20 @@ class CacheStage:
         if key is None:
             exchange.miss_reason = SKIPPED
             return NOTHING
-        place = Place(
-            asked.request, key, tenant_of(asked.caller, grounds.sharing, grounds.user), may_join=not directives.no_cache
-        )
-        reply, exchange.miss_reason = None, BYPASSED if directives.no_cache else MISSED
+        exchange.miss_reason = BYPASSED if directives.no_cache else MISSED
         if not directives.no_cache:
             hit = await cache.look_up(key, directives.max_age_s)
             reply = None if hit is None else self._give(cache, hit, exchange, asked.request)
-        if reply is None and self.likeness is not None and not is_flagged(exchange):
+            if reply is not None:
+                return Looked(reply)
+        tenant = tenant_of(asked.caller, grounds.sharing, grounds.user)
+        place = Place(asked.request, key, tenant, may_join=not directives.no_cache)
+        if self.likeness is not None and not is_flagged(exchange):
             place.search = self.likeness.begin(asked.caller, asked.request, grounds, exchange.kind)
             if place.search is not None and not directives.no_cache:
                 reply = await self._find_alike(cache, self.likeness, place.search, asked)
-        if reply is not None:
-            return Looked(reply)
+                if reply is not None:
+                    return Looked(reply)
         return NOTHING if directives.no_store else Looked(place=place)
 
     async def _find_alike(self, cache: ExactCache, likeness: Likeness, search: Search, asked: _Asked) -> Reply | None:
