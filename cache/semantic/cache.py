@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tierway")
 
+_TRIMMED_EVERY: Final = 8192
+"""Entries after which memory is given back: as an index grows, each of its blocks leaves a smaller one behind."""
+
 _DAY_S: Final = 86_400.0
 _SHARES: Final = 1 << 64
 
@@ -174,6 +177,8 @@ class SemanticCache:
             is_added = False
             self._report(error)
         self.added += is_added
+        if is_added and self.added % _TRIMMED_EVERY == 0:
+            self._thread.submit(give_back)
         self.not_added += not is_added
         return is_added
 
