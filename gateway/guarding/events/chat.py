@@ -116,6 +116,8 @@ class ChatEvents:
             self._calls[key].add(passed)
 
     def _call(self, key: Key, made: Document, member: str) -> None:
+        if key not in self._calls:
+            self._pause_calls(key[0])
         call = self._calls.setdefault(key, StreamedCall())
         call.name = call.name or a_text(made.get("name"))
         self._open.setdefault(key[0], {})[key] = None
@@ -130,10 +132,17 @@ class ChatEvents:
         return known if call.get("id") else max(known - 1, 0)
 
     def _pause(self, key: Key) -> None:
-        """Send what is held back of texts that come before another one; calls may arrive side by side."""
+        """Send what is held back of texts that come before another one; calls that are known may go on side by side."""
         for other in self._open.get(key[0], {}):
             if other != key and other[1] in _TEXTS:
                 self._send(other, self._threads.flush(other))
+
+    def _pause_calls(self, choice: int) -> None:
+        """Send what is held back of a choice's calls: clients take those of earlier chunks for complete."""
+        for key in [key for key in self._calls if key[0] == choice and key not in self._here]:
+            rest = self._threads.flush(key)
+            self._calls[key].add(rest)
+            self._send(key, rest)
 
     def _finish(self, index: int) -> None:
         """End a choice: send what is held back, and judge its calls."""

@@ -47,7 +47,7 @@ class ResponseEvents:
     """Guards the events of one stream; see `EventGuard`.
 
     Reasoning stays as it is, though it is looked through: it goes back to whoever made it. What was held back of a text
-    is sent in a copy of its last delta, with the same number, before the event that has the whole of it.
+    is sent in a copy of its last delta before the event that has the whole of it.
 
     Args:
         duty: what is to be done with texts.
@@ -63,6 +63,7 @@ class ResponseEvents:
         self._kept = 0
         self._tools: dict[int | None, str] = {}
         self._judged: set[int | None] = set()
+        self._next = self._shift = 0
 
     @property
     def blocked(self) -> Finding | None:
@@ -70,7 +71,20 @@ class ResponseEvents:
         return self._threads.blocked
 
     def take(self, event: Document) -> list[Document] | None:
-        """Guard one event; see `EventGuard.take`."""
+        """Guard one event; see `EventGuard.take`. Events that are sent are numbered without a gap."""
+        made = self._take(event)
+        told = event.get("sequence_number")
+        if type(told) is not int:
+            return made
+        if made is None and not self._shift:
+            self._next = told + 1
+            return None
+        sent = [event] if made is None else made
+        self._next = told + self._shift
+        self._shift += len(sent) - 1
+        return self._numbered(sent)
+
+    def _take(self, event: Document) -> list[Document] | None:
         kind = a_text(event.get("type"))
         if kind.endswith(_DELTA):
             return self._delta(event, kind.removesuffix(_DELTA))
@@ -94,7 +108,15 @@ class ResponseEvents:
 
     def rest(self) -> list[Document]:
         """Return events with what was held back."""
-        return self._finish(list(self._last))
+        return self._numbered(self._finish(list(self._last)))
+
+    def _numbered(self, events: list[Document]) -> list[Document]:
+        """Give events the numbers that are next; those of a stream without any have none."""
+        for event in events:
+            if "sequence_number" in event:
+                event["sequence_number"] = self._next
+                self._next += 1
+        return events
 
     def _delta(self, event: Document, base: str) -> list[Document] | None:
         piece = event.get("delta")

@@ -414,15 +414,48 @@ async def test_every_event_of_a_response_tells_the_same_text() -> None:
     assert inspection.counts == {("output", "secrets", "redact"): 1}
 
 
-async def test_numbers_of_a_responses_events_never_go_back() -> None:
+@pytest.mark.parametrize("times", [1, 30])
+async def test_events_of_a_response_are_numbered_without_a_gap(times: int) -> None:
     inspection = inspection_of(output={"secrets": "redact"})
+    events = response_events(pieces("Hello there. " * times, 3), pieces('{"a": "b"}', 2))
 
-    got = await received(
-        inspection, response_events(pieces("Hello there. " * 30, 3), pieces('{"a": "b"}', 2)), RESPONSES
-    )
+    got = await received(inspection, events, RESPONSES)
 
-    numbers = [event["sequence_number"] for event in got]
-    assert numbers == sorted(numbers)
+    assert [event["sequence_number"] for event in got] == list(range(len(got)))
+    assert len(got) < len(events)
+
+
+async def test_what_a_broken_response_ends_with_is_numbered_on() -> None:
+    inspection = inspection_of(output={"secrets": "redact"})
+    events = response_events(pieces("Hello there.", 3))
+    upto = next(at for at, event in enumerate(events) if event["type"] == "response.output_text.done")
+    stream = Sent(*(framed([event], "responses") for event in events[:upto]), UpstreamGarbledError("cut"))
+
+    got, _ = await broken_off(inspection, stream, RESPONSES)
+
+    assert [event["sequence_number"] for event in got] == list(range(len(got)))
+    assert got[-1]["delta"] == "Hello there."
+
+
+async def test_a_call_is_complete_before_the_next_one_begins() -> None:
+    inspection = inspection_of(output={"secrets": "redact"})
+    calls = [(at, piece) for at in (0, 1) for piece in pieces('{"city": "Graz"}', 3)]
+    begun: set[int] = set()
+    events = []
+    for at, piece in calls:
+        named = {} if at in begun else {"id": f"c{at}", "type": "function"}
+        function = {"arguments": piece} if at in begun else {"name": "f", "arguments": piece}
+        begun.add(at)
+        delta = {"tool_calls": [{"index": at, **named, "function": function}]}
+        events.append({"id": "c", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+    events.append({"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+
+    got = await received(inspection, events, CHAT)
+    made = [call for event in got for choice in event["choices"] for call in choice["delta"].get("tool_calls", [])]
+    second = next(at for at, call in enumerate(made) if call["index"] == 1)
+
+    assert "".join(call["function"].get("arguments", "") for call in made[:second]) == '{"city": "Graz"}'
+    assert "".join(call["function"].get("arguments", "") for call in made[second:]) == '{"city": "Graz"}'
 
 
 async def test_legacy_completions_are_restored_at_every_split() -> None:
