@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
@@ -18,6 +15,7 @@ from cache.base import Backend
 from cache.semantic.events import Stored
 from cache.semantic.logs.base import EntryLog
 from tests.support.kept import ANSWER, PROMPT, entry_of, event_of, open_kept
+from tests.support.killed_writer import write_until_killed
 from tests.support.redis_server import RedisServer
 
 WITHIN_S: Final = 1.0
@@ -96,7 +94,7 @@ async def test_what_one_replica_stored_another_finds_within_a_second(open_at: Op
 
 
 async def test_a_killed_writer_loses_nothing_older_than_a_second(address: str, open_at: Open) -> None:
-    told, killed_at = await asyncio.to_thread(_write_until_killed, address)
+    told, killed_at = await asyncio.to_thread(write_until_killed, WRITER, address)
     old = [number for number, at in told if at < killed_at - WITHIN_S]
 
     answers, entry_log = open_at()
@@ -111,26 +109,13 @@ async def test_a_killed_writer_loses_nothing_older_than_a_second(address: str, o
 async def test_neither_prompts_nor_answers_stand_outside_the_process(
     address: str, server: RedisServer, tmp_path: Path
 ) -> None:
-    told, _ = await asyncio.to_thread(_write_until_killed, address)
+    told, _ = await asyncio.to_thread(write_until_killed, WRITER, address)
     server.command("SAVE")
 
     written = _bytes_in(server.folder if address == server.url else tmp_path)
     assert len(written) > 100 * len(told)
     for secret in (PROMPT, ANSWER, entry_of(0).key):
         assert secret not in written
-
-
-def _write_until_killed(address: str) -> tuple[list[tuple[int, float]], float]:
-    """Let a process store entries for two seconds and kill it; return when each was stored, and when it was killed."""
-    with subprocess.Popen([sys.executable, "-c", WRITER, address], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline()]
-        time.sleep(2.0)
-        process.send_signal(signal.SIGKILL)
-        killed_at = time.time()
-        lines += process.stdout.readlines()
-    pairs = [line.split() for line in lines if line.endswith("\n")]
-    return [(int(number), float(at)) for number, at in pairs], killed_at
 
 
 def _bytes_in(folder: Path) -> bytes:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +12,7 @@ import pytest
 from cache.semantic.base import Found
 from cache.semantic.cache import SemanticCache
 from cache.semantic.logs.sqlite import SqliteEntryLog
+from tests.support.killed_writer import write_until_killed
 from tests.support.redis_server import RedisServer
 from tests.support.sealed import SEALER
 from tests.support.semantic import EGG, SCOPE, THE_EGG, DictPayloads, keep, make_cache, redis_log, warmed
@@ -154,7 +152,7 @@ async def test_a_killed_process_loses_nothing_older_than_a_second(
     server: RedisServer, tmp_path: Path, kind: str
 ) -> None:
     where = server.url if kind == "redis" else str(tmp_path / "entries.db")
-    told = await asyncio.to_thread(_store_until_killed, where)
+    told = await asyncio.to_thread(write_until_killed, STORER, where)
     log = redis_log(where, ORGANISATION) if kind == "redis" else SqliteEntryLog(Path(where), SEALER)
     cache = await warmed(make_cache(log, payloads=AnyPayloads()))
     old = [number for number, at in told[0] if at < told[1] - WITHIN_S]
@@ -163,16 +161,3 @@ async def test_a_killed_process_loses_nothing_older_than_a_second(
     assert [number for number in old if cache.entries.find(number) is None] == []
     assert await found_by(cache, f"How long is a river number{old[0]} of the northern country?", b"scope 0") is not None
     await cache.close()
-
-
-def _store_until_killed(where: str) -> tuple[list[tuple[int, float]], float]:
-    """Let a process store entries for two seconds and kill it; return when each was stored, and when it was killed."""
-    with subprocess.Popen([sys.executable, "-c", STORER, where], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline()]
-        time.sleep(2.0)
-        process.send_signal(signal.SIGKILL)
-        killed_at = time.time()
-        lines += process.stdout.readlines()
-    pairs = [line.split() for line in lines if line.endswith("\n")]
-    return [(int(number), float(at)) for number, at in pairs], killed_at
