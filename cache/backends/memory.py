@@ -72,11 +72,5 @@ class MemoryBackend:
             await asyncio.sleep(0)
         return cleared
 
-    def clear_now(self, selection: Selection) -> None:
-        """Do as `clear` does, all at once."""
-        for number, entry in list(self._entries.items()):
-            if selection.has(entry):
-                self.delete_now(number)
-
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -196,8 +196,3 @@ def _told(verdict: Verdict) -> dict[str, Any]:
         "place": verdict.place,
         "ranges": verdict.ranges,
     }
-
-
-def most_severe(verdicts: Sequence[Verdict]) -> Verdict | None:
-    """Return the strictest of several verdicts, the first of equals."""
-    return max(verdicts, key=lambda one: STRICTNESS[one.action], default=None)
