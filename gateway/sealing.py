@@ -44,7 +44,7 @@ class Sealer:
 
     def __init__(self, key: Secret | None, use: bytes = b"stored-responses", earlier: Sequence[Secret] = ()) -> None:
         self._label = _LABEL % use
-        self._materials = [os.urandom(32) if key is None else _bytes_of(key), *map(_bytes_of, earlier)]
+        self._materials = [os.urandom(32) if key is None else key.material(), *(one.material() for one in earlier)]
 
     @cached_property
     def _keys(self) -> list[tuple[bytes, AESGCM]]:
@@ -88,8 +88,3 @@ class Sealer:
             yield from (key for key in self._keys if sealed.startswith(key[0]))
         if len(sealed) >= NONCE_BYTES + TAG_BYTES:
             yield from ((b"", cipher) for _, cipher in self._keys)
-
-
-def _bytes_of(key: Secret) -> bytes:
-    # An environment variable may hold bytes that are no UTF-8; Python reads them as lone surrogates.
-    return key.reveal().encode("utf-8", "surrogateescape")

@@ -80,9 +80,7 @@ class Caches:
     ) -> None:
         self._stores, self._ask, self._ceiling, self._embedder = stores, ask, ceiling, embedder
         self._clock = clock
-        self._secret = (
-            blake2b(secret.reveal().encode(), digest_size=32, person=b"cache keys").digest() if secret else b""
-        )
+        self._secret = blake2b(secret.material(), digest_size=32, person=b"cache keys").digest() if secret else b""
         self._built: tuple[CacheSettings, CacheStage] | None = None
         self._backend: tuple[int, Backend] | None = None
         self._local = Flights(FlightSettings())

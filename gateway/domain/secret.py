@@ -15,6 +15,13 @@ class Secret:
         """Return the secret itself."""
         return self._value
 
+    def material(self) -> bytes:
+        """Return its bytes, for keys that are derived from it.
+
+        An environment variable may hold bytes that are no UTF-8; Python reads them as lone surrogates.
+        """
+        return self._value.encode("utf-8", "surrogateescape")
+
     def __repr__(self) -> str:
         return "Secret('***')"
 

@@ -59,7 +59,7 @@ class Digester:
     """
 
     def __init__(self, key: Secret | None, organisation: str) -> None:
-        material = os.urandom(32) if key is None else key.reveal().encode("utf-8", "surrogateescape")
+        material = os.urandom(32) if key is None else key.material()
         self._key = blake2b(organisation.encode(), key=sha512(material).digest(), person=_PERSON).digest()
 
     def of(self, messages: Sequence[Mapping[str, Any]]) -> Digest | None:

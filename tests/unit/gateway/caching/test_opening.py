@@ -79,6 +79,12 @@ def test_keys_of_answers_cannot_be_guessed_without_the_secret() -> None:
     assert len({caches(secret=secret).stage(EXACT, "models").version for secret in secrets}) == 3
 
 
+def test_a_secret_may_hold_bytes_that_are_no_text() -> None:
+    odd = Secret(b"odd-secret-\xff-012345".decode("utf-8", "surrogateescape"))
+
+    assert caches(secret=odd).stage(EXACT, "models").version != caches().stage(EXACT, "models").version
+
+
 def test_answers_stay_when_only_their_lives_change() -> None:
     stores = Stores()
     opened = caches(stores)
